@@ -1,0 +1,1 @@
+"""One concern each: every pass adds its directives to the tree."""
