@@ -1,0 +1,1 @@
+"""From what was observed to plain words: classified by number, never by prose."""

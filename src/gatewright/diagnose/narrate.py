@@ -1,0 +1,150 @@
+"""httpd's log lines as one calm line each for a human; what only repeats or says nothing is folded away."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from gatewright.diagnose.backends import CONNECT_FAILED, backend_trouble, failed_without_certificate
+from gatewright.diagnose.loglines import QUIET, AccessLine, ErrorLine, parse_access_line, parse_error_line
+from gatewright.diagnose.refusals import openssl_words, parse_refusal, unescape, visible
+
+_REMEMBERED = 4096
+"""Handshakes in flight that are remembered; the oldest is forgotten first."""
+
+_VERIFICATION, _CHAIN_TOO_LONG = 2276, 2040
+_HANDSHAKE_FAILED, _PLAIN_HTTP, _TIMED_OUT = 2008, 1996, 2007
+_ESTABLISHED, _SHUTDOWN = 1964, 1998
+_LOUD = {"emerg", "alert", "crit", "error", "warn"}
+# Said by the access log's own line already: "client denied by server configuration", backend failures' second lines.
+_SAID_BY_ACCESS = frozenset({1630, 1114, 1097, 2032})
+_MILLISECOND, _SECOND = 1_000, 1_000_000
+
+
+class Narrator:
+    """Joins the lines of one handshake, which httpd writes in up to five, and tells each event once.
+
+    Bounded in memory, and pure but for that memory. Methods return the lines to show, usually none or one.
+    """
+
+    def __init__(self, to_local: Callable[[datetime], datetime] = lambda when: when) -> None:
+        """``to_local`` brings an aware time to the zone of the error log, which httpd writes in local time."""
+        self._to_local = to_local
+        # By (pid, tid), because an "SSL Library Error" line carries no connection id: the failed handshake whose
+        # reason has not come yet, or None when its reason is told.
+        self._handshakes: OrderedDict[tuple[int, int], ErrorLine | None] = OrderedDict()
+        # Refused certificates of which the thread's next line tells whether it was a client's or a backend's.
+        self._held: OrderedDict[tuple[int, int], ErrorLine] = OrderedDict()
+
+    def error(self, text: str) -> tuple[str, ...]:
+        """A line of the error log or of httpd's standard error."""
+        line = parse_error_line(text)
+        if line is None:
+            return (f"httpd: {visible(text.strip())}",) if text.strip() else ()
+        thread = (line.pid, line.tid)
+        if line.openssl is not None:
+            return self._library_error(thread, line.openssl)
+        held = self._held.pop(thread, None)
+        if (trouble := backend_trouble(line, held)) is not None:
+            self._remember(thread, None)
+            return (f"{_clock(line.time)} {trouble.words()}",)
+        told: tuple[str, ...] = self._refused(thread, held) if held is not None else ()
+        if line.number not in {_HANDSHAKE_FAILED, _PLAIN_HTTP, CONNECT_FAILED}:
+            told += self._unexplained(thread)
+        if line.number in {_ESTABLISHED, _SHUTDOWN}:
+            self._handshakes.pop(thread, None)  # the thread is done with that connection
+        if line.number in {_VERIFICATION, _CHAIN_TOO_LONG}:
+            self._hold(thread, line)
+            return told
+        if line.number in {_HANDSHAKE_FAILED, _PLAIN_HTTP, CONNECT_FAILED}:
+            self._failed(thread, line)
+            return told
+        return told + _other(line)
+
+    def access(self, text: str) -> tuple[str, ...]:
+        """A line of the access log."""
+        line = parse_access_line(text)
+        return (request_words(line, self._to_local),) if line is not None else ()
+
+    def _remember(self, thread: tuple[int, int], line: ErrorLine | None) -> None:
+        self._handshakes[thread] = line
+        self._handshakes.move_to_end(thread)
+        if len(self._handshakes) > _REMEMBERED:
+            self._handshakes.popitem(last=False)
+
+    def _hold(self, thread: tuple[int, int], line: ErrorLine) -> None:
+        self._held[thread] = line
+        if len(self._held) > _REMEMBERED:
+            self._held.popitem(last=False)
+
+    def _refused(self, thread: tuple[int, int], line: ErrorLine) -> tuple[str, ...]:
+        self._remember(thread, None)
+        refusal = parse_refusal(line.message, 22 if line.number == _CHAIN_TOO_LONG else 0)
+        words = refusal.words() if refusal else visible(unescape(line.message))
+        return (f"{_clock(line.time)} refused in the handshake: {words} ({_host(line.client)})",)
+
+    def _failed(self, thread: tuple[int, int], line: ErrorLine) -> None:
+        if self._handshakes.get(thread, line) is not None:
+            self._remember(thread, line)
+
+    def _library_error(self, thread: tuple[int, int], packed: int) -> tuple[str, ...]:
+        failed = self._handshakes.get(thread)
+        if failed is None:
+            return ()
+        self._remember(thread, None)
+        if failed.number == CONNECT_FAILED:
+            return (f"{_clock(failed.time)} {failed_without_certificate(failed, packed).words()}",)
+        return (f"{_clock(failed.time)} no handshake: {_host(failed.client)} {openssl_words(packed)}",)
+
+    def _unexplained(self, thread: tuple[int, int]) -> tuple[str, ...]:
+        """A handshake that failed and whose reason never came, now that its thread is at something else."""
+        failed = self._handshakes.get(thread)
+        if failed is None:
+            return ()
+        del self._handshakes[thread]
+        return (f"{_clock(failed.time)} no handshake: {_host(failed.client)} failed, httpd gives no reason",)
+
+
+def request_words(line: AccessLine, to_local: Callable[[datetime], datetime] = lambda when: when) -> str:
+    """One request: time, status, what was asked, how long it took, and who asked."""
+    time = line.time
+    if time.isdigit():  # %{msec}t: milliseconds since 1970
+        time = to_local(datetime.fromtimestamp(int(time) // 1000, UTC)).isoformat()
+    who = {"NONE": "no client certificate", "SUCCESS": visible(line.dn) or "a certificate with an empty subject"}
+    caller = who.get(line.verify, "")
+    parts = (
+        f"{_clock(time)} {line.status} {visible(line.method) or '?'} {visible(line.path)}",
+        _span(line.microseconds),
+        line.client,
+        caller,
+    )
+    return "  ".join(part for part in parts if part)
+
+
+def _other(line: ErrorLine) -> tuple[str, ...]:
+    if line.number == _TIMED_OUT:
+        return (f"{_clock(line.time)} no handshake: {_host(line.client)} was too slow",)
+    if line.level not in _LOUD or line.number in QUIET or line.number in _SAID_BY_ACCESS:
+        return ()
+    reason = f": {line.reason}" if line.reason else ""
+    number = f" (AH{line.number:05d})" if line.number else ""
+    place = f" [{_host(line.client)}]" if line.client else ""
+    return (
+        f"{_clock(line.time)} httpd {line.level}: {visible(unescape(line.message))}{visible(reason)}{number}{place}",
+    )
+
+
+def _clock(time: str) -> str:
+    """The time of day in whole seconds, from either log's spelling of date and time."""
+    return time[11:19] if len(time) >= 19 else time
+
+
+def _host(client: str) -> str:
+    return visible(client) if client else "a client"
+
+
+def _span(microseconds: int) -> str:
+    if microseconds < _SECOND:
+        return f"{microseconds / _MILLISECOND:.1f} ms"
+    return f"{microseconds / _SECOND:.1f} s"

@@ -1,0 +1,1 @@
+"""State machines: events in, commands out."""
