@@ -1,0 +1,1 @@
+"""Everything impure, one module per outside thing. Only wiring imports it."""
