@@ -1,0 +1,65 @@
+"""The gateway file as text and as values, read once, so that what is judged is what is kept and run."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from gatewright.app.checking import gather_facts, read_gateway
+from gatewright.app.generations import current_number, stored_policy
+from gatewright.app.places import Places
+from gatewright.check import check
+from gatewright.errors import Diagnostic, Severity, UsageError
+from gatewright.model.gateway import Declared, Gateway
+from gatewright.model.virtual_hosts import in_force
+from gatewright.ports.clock import Clock
+from gatewright.ports.files import FileKind, Files
+from gatewright.ports.inspect import CertificateInspector
+from gatewright.source import decode_text, load
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A gateway file without errors: its text, what it declares, and the warnings about it."""
+
+    text: bytes
+    declared: Declared
+    warnings: tuple[Diagnostic, ...] = ()
+
+    @property
+    def gateway(self) -> Gateway:
+        """What it puts into force: what it declares, less its disabled partners."""
+        return in_force(self.declared.gateway)
+
+
+def read_policy(files: Files, folder: PurePath, file: PurePath, clock: Clock, inspect: CertificateInspector) -> Policy:
+    """The gateway file, checked. Raises :class:`UsageError` with every problem."""
+    path = folder / file
+    if files.kind(path) is not FileKind.FILE:
+        read_gateway(files, folder, file)  # says what stands there instead
+    text = files.read(path)
+    declared = load(decode_text(text, str(file)), str(file))
+    found = check(declared, gather_facts(declared, files, folder, clock, inspect))
+    if any(d.severity is Severity.ERROR for d in found):
+        raise UsageError(*found)
+    return Policy(text, declared, tuple(found))
+
+
+def applied_gateway(files: Files, places: Places, number: int = 0) -> Gateway | None:
+    """What a generation puts into force (0: the current one); ``None`` where there is none, or it cannot be read any more."""
+    number = number or current_number(files, places)
+    text = stored_policy(files, places.layout(number)) if number else None
+    return readable(text) if text is not None else None
+
+
+@functools.lru_cache(maxsize=2)
+def readable(text: bytes) -> Gateway | None:
+    """What the text of a stored gateway file declares; ``None`` where this version of Gatewright cannot read it.
+
+    Remembered for the last two texts: an apply asks several times for what was in force before it and what is after it.
+    """
+    try:
+        return in_force(load(decode_text(text, "gateway.yaml"), "gateway.yaml").gateway)
+    except UsageError:
+        return None  # written for another version

@@ -1,0 +1,202 @@
+"""Wiring of what routes demand besides certificates: users, key sets, the authorizer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from gatewright.errors import Diagnostic, EnvironmentFault, FindingError, Severity, UsageError, ValueRejected
+
+if TYPE_CHECKING:
+    from gatewright.app.places import Places
+    from gatewright.app.reports import Say
+    from gatewright.edges.authorizer.process import LocalAuthorizer
+    from gatewright.edges.shadow import LocalShadows
+    from gatewright.model.gateway import Gateway
+
+
+def fetch_key_sets(places: Places, gateway: Gateway, say: Say) -> None:
+    """Before ``gateway`` is brought into force its key sets are there. Raises :class:`EnvironmentFault` for one that is not."""
+    from gatewright.app.key_sets import FRESH
+
+    problems = _refresh(places, gateway, FRESH)
+    missing = [p for p in problems if p.severity is Severity.ERROR]
+    if missing:
+        raise EnvironmentFault(*missing)
+    for problem in problems:
+        say(f"Warning: {problem.what} ({problem.why})")
+
+
+def jwks(folder: Path) -> tuple[str, ...]:
+    """Fetch the key sets of the gateway in force (else of the gateway file) now; their URLs.
+
+    Raises :class:`FindingError` with what could not be fetched.
+    """
+    from gatewright.app.key_sets import fetched
+    from gatewright.wiring import places_of, policy_of
+
+    places = places_of(folder)
+    gateway = gateway_in_force(places) or policy_of(places).gateway
+    problems = _refresh(places, gateway, timedelta(0))
+    if problems:
+        raise FindingError(*problems)
+    return tuple(str(bearer.jwks) for bearer in fetched(gateway))
+
+
+def gateway_in_force(places: Places) -> Gateway | None:
+    """What was applied last, if anything was."""
+    from gatewright.app.generations import current_number
+    from gatewright.app.policy import applied_gateway
+    from gatewright.edges.files import LocalFiles
+
+    files = LocalFiles()
+    number = current_number(files, places)
+    return applied_gateway(files, places, number) if number else None
+
+
+def _refresh(places: Places, gateway: Gateway, if_older: timedelta) -> tuple[Diagnostic, ...]:
+    from gatewright.app.key_sets import fetched, refresh
+    from gatewright.edges.clock import SystemClock
+    from gatewright.edges.files import LocalFiles
+    from gatewright.edges.https import HttpsFetcher
+
+    if not any(fetched(gateway)):
+        return ()
+    return refresh(LocalFiles(), places, gateway, HttpsFetcher(), SystemClock(), if_older=if_older)
+
+
+def authorizer(places: Places, log: Path, keys: PurePath | None = None) -> LocalAuthorizer:
+    """An authorizer for the gateway in ``places``, not started; its port is taken from now on. ``keys``: where other key sets stand."""
+    from gatewright.edges.authorizer.process import LocalAuthorizer
+    from gatewright.edges.httpd import our_environment
+
+    account = (places.run_as.uid, places.run_as.gid) if places.run_as is not None else None
+    return LocalAuthorizer(Path(keys or places.layout(1).credentials), log, our_environment(), account)
+
+
+def shadows(places: Places) -> LocalShadows:
+    """Shadow instances, each with an authorizer of its own where its routes take tokens."""
+    from gatewright.edges.httpd import our_environment
+    from gatewright.edges.shadow import LocalShadows
+
+    def helper(logs: PurePath, keys: PurePath | None) -> LocalAuthorizer:
+        return authorizer(places, Path(logs) / "authorizer.log", keys)
+
+    return LocalShadows(our_environment(), helper=helper)
+
+
+class CredentialKeeper:
+    """While the gateway serves: the authorizer is kept running where it is needed, and key sets are fetched when they are due."""
+
+    def __init__(
+        self, places: Places, gateway: Gateway, keeper: LocalAuthorizer, say: Say, now: Callable[[], float]
+    ) -> None:
+        from gatewright.app.key_sets import EVERY_S
+
+        self._places, self._keeper, self._say, self._now = places, keeper, say, now
+        self._fetching: subprocess.Popen[bytes] | None = None
+        self._every = EVERY_S
+        self._due = now() + EVERY_S
+        self.follow(gateway)
+
+    def follow(self, gateway: Gateway) -> None:
+        """From now on ``gateway`` is what is in force."""
+        from gatewright.app.key_sets import fetched
+        from gatewright.compile.passes.credentials import needs_authorizer
+
+        self._wanted, self._fetches = needs_authorizer(gateway), any(fetched(gateway))
+
+    def __call__(self) -> None:
+        """Do what is due; quick."""
+        if self._keeper.keep(wanted=self._wanted):
+            what = "gave no sign of life and was ended" if self._keeper.hung else "ended"
+            self._say(f"The authorizer {what}; it is started again. Until then nobody passes with a bearer token.")
+        if self._fetching is not None and (code := self._fetching.poll()) is not None:
+            self._fetching = None
+            if code:
+                self._say("Warning: a key set of a token issuer could not be fetched; see gatewright status")
+        if self._fetches and self._fetching is None and self._now() >= self._due:
+            self._due = self._now() + self._every
+            # In a process of its own: a slow issuer must not keep the supervisor, nor its memory grow.
+            command = [sys.executable, "-m", "gatewright", "-C", str(self._places.folder), "jwks"]
+            quiet = subprocess.DEVNULL
+            self._fetching = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+
+
+def users(folder: Path, file: str) -> tuple[str, ...]:
+    """The users of ``file``. Raises :class:`UsageError`."""
+    return tuple(_read_users(folder, file))
+
+
+def add_user(folder: Path, file: str, name: str, password: str | None) -> str:
+    """Give ``name`` the password, or a new one that is made here; it is the result. An earlier one is replaced."""
+    import bcrypt
+
+    from gatewright.edges.files import LocalFiles
+    from gatewright.pki.users import hashed, name_of, text
+
+    path, known = _users_path(folder, file), _read_users(folder, file, missing_ok=True)
+    word = password if password is not None else _new_password()
+    # A made password has 160 bits, which no speed of guessing makes up for; a chosen one is made slow to guess. Each request
+    # costs the same (measured on httpd 2.4.71, bench/credentials.py): 2 ms at 5, 52 ms at 10.
+    salt = bcrypt.gensalt(5 if password is None else 10)
+    try:
+        known[name_of(name)] = hashed(word, salt)
+    except ValueRejected as problem:
+        raise UsageError(problem.at(None)) from problem
+    LocalFiles().make_folder(path.parent)
+    LocalFiles().write(path, text(known), 0o640)
+    return word
+
+
+def remove_user(folder: Path, file: str, name: str) -> None:
+    """Take ``name`` out; effective with the next request. Raises :class:`UsageError` if there is no such user."""
+    from gatewright.edges.files import LocalFiles
+    from gatewright.pki.users import text
+
+    known = _read_users(folder, file)
+    if name not in known:
+        what = f"{file} has no user {name!r}"
+        raise UsageError(Diagnostic("unknown-user", what, "", f"see who is there: gatewright user list {file}"))
+    del known[name]
+    LocalFiles().write(_users_path(folder, file), text(known), 0o640)
+
+
+def _new_password() -> str:
+    import secrets
+
+    return secrets.token_urlsafe(20)
+
+
+def _users_path(folder: Path, file: str) -> Path:
+    from gatewright.model.values import RelativePath
+
+    try:
+        return folder / RelativePath.parse(file)
+    except ValueRejected as problem:
+        raise UsageError(problem.at(None)) from problem
+
+
+def _read_users(folder: Path, file: str, *, missing_ok: bool = False) -> dict[str, str]:
+    from gatewright.edges.files import LocalFiles
+    from gatewright.pki.users import read
+    from gatewright.ports.files import FileKind
+
+    path, files = _users_path(folder, file), LocalFiles()
+    if files.kind(path) is FileKind.MISSING and missing_ok:
+        return {}
+    if files.kind(path) is not FileKind.FILE:
+        raise UsageError(
+            Diagnostic("no-users-file", f"there is no file {file!r} of users", "", f"gatewright user add {file} NAME")
+        )
+    try:
+        return read(files.read(path))
+    except ValueError as problem:
+        what = f"{file!r} is not usable as a file of users: {problem}"
+        raise UsageError(
+            Diagnostic("no-users-file", what, "", "remove that line, or begin with another file")
+        ) from problem
