@@ -1,0 +1,1 @@
+"""Chains that are wrong in exactly one way, each with the number OpenSSL must give. A vector's docstring is its page."""
