@@ -62,6 +62,7 @@ class Running:
     layout: Layout
     server_root: Path
     expected: set[str] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
 
     @property
     def error_log(self) -> str:
@@ -78,7 +79,10 @@ class Running:
         self.expected.update(numbers)
 
     def undeclared(self) -> list[str]:
-        """Lines at level error or worse whose AH number no test declared; OpenSSL's own lines go with the one before of that thread."""
+        """Lines at level error or worse whose AH number no test declared; OpenSSL's own lines go with the one before of that thread.
+
+        Each is told once: a line fails the test that caused it, not all that share its gateway.
+        """
         found, last = [], dict[str, set[str]]()
         for line in self.error_log.splitlines():
             if not _LEVEL.search(line):
@@ -87,8 +91,9 @@ class Running:
             if "msg=SSL Library Error" in line:
                 numbers |= last.get(thread, set())
             last[thread] = numbers
-            if not numbers & self.expected:
+            if not numbers & self.expected and line not in self.told:
                 found.append(line)
+        self.told.update(found)
         return found
 
 
@@ -155,7 +160,8 @@ def running(
         if gate in ACTIVE:
             ACTIVE.remove(gate)
         _stop(process)
-    assert not gate.undeclared(), "undeclared errors in httpd's log:\n" + "\n".join(gate.undeclared())
+    lines = gate.undeclared()
+    assert not lines, "undeclared errors in httpd's log:\n" + "\n".join(lines)
 
 
 def _any_identity(file: Path) -> BackendIdentity:

@@ -38,7 +38,7 @@ routes:
 
 @dataclass
 class Trap:
-    """A server on loopback that notes who connects, and hangs up."""
+    """A server on loopback that notes who connects, hears the question out and answers 404."""
 
     listener: socket.socket
     callers: list[str] = field(default_factory=list)
@@ -54,7 +54,12 @@ class Trap:
             while True:
                 caller, (address, port) = self.listener.accept()
                 self.callers.append(f"{address}:{port}")
-                caller.close()
+                # Heard out: who hangs up before leaves it to chance which error the caller meets, and so logs.
+                with contextlib.suppress(OSError), caller, caller.makefile("rb") as question:
+                    caller.settimeout(10)
+                    while question.readline().strip():
+                        pass
+                    caller.sendall(b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def test_twin_with_ocsp_switched_on_somebody_connects(lab: Lab, tmp_path: Path, 
         return configuration.replace("SSLVerifyDepth 0", "SSLVerifyDepth 0\n  SSLOCSPEnable leaf")
 
     with backend() as port, running(GATEWAY.format(port=port), tmp_path, {"home": lab.home}, ask) as gate:
-        gate.expect("AH01977", "AH01980", "AH02008", "AH02276")
+        gate.expect("AH01980")
         done = curl(gate, "/shut/x", "--cert", str(certificate), "--key", str(key))
         assert " 200" not in done.stdout
     assert trap.callers
