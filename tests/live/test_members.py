@@ -11,11 +11,13 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gatewright.app.metrics import LastProof
 from gatewright.wiring import places_of
 from tests.live.gate import Gate, running_gateway, until
 
@@ -137,6 +139,20 @@ def test_a_member_joins_and_leaves_without_a_reload(gate: Gate, bob: Open) -> No
     assert (bob.get(), bob.get("/bob/")) == (403, 200)
     assert (facts(gate), gate.codes("status")) == (before, [])
     assert gate.json("apply")["outcome"] == "unchanged"
+
+
+def test_a_proof_of_members_hides_no_finding(gate: Gate) -> None:
+    """What the last proof of the whole gateway found stays until the next such proof: a change of members tries its own doors only."""
+    found = LastProof(datetime.now(UTC), gate.current, passed=False, findings=1, probes=1, first="a door is open")
+    (gate.folder / "run" / "proof.json").write_text(json.dumps(found.as_dict()))
+    gate.policy = gate.policy.replace(ONE, TWO)
+    assert gate.json("apply", "--yes")["outcome"] == "applied"
+    assert gate.codes("status") == ["last-proof-failed"]
+    gate.policy = gate.policy.replace(TWO, ONE)
+    assert gate.json("apply")["outcome"] == "applied"
+    assert gate.codes("status") == ["last-proof-failed"]
+    assert gate.run("prove").returncode == 0
+    assert gate.codes("status") == []
 
 
 def test_a_lost_folder_refuses_everybody(gate: Gate) -> None:

@@ -107,7 +107,8 @@ def attacking(folder: Path) -> Iterator[Attack]:
 
         def kept(where: Where, report: Report) -> None:
             keep(places.folder, where.gateway, pki, report)
-            if not where.shadow:
+            # What tries only the doors of touched clients must not stand for a proof of the whole gateway, or hide what that found.
+            if not where.shadow and where.touched is None:
                 note(LocalFiles(), places, report, pki.clock.now())
 
         def twins(where: Where, report: Report) -> Report:
