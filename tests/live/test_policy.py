@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from gatewright.diagnose.narrate import Narrator
 from tests.live.conftest import Lab
+from tests.live.gate import until
 from tests.live.httpd import Running, curl, running, site
 
 pytestmark = pytest.mark.live
@@ -69,6 +71,20 @@ def test_each_client_gets_what_is_declared(gate: Running, lab: Lab, client: str,
     """Every address answers every client as the gateway file says, whatever the protocol."""
     got = {path: seen(gate, lab, client, path, protocol) for path in OPEN + SHUT}
     assert got == {path: expected(client, path) for path in OPEN + SHUT}
+
+
+def test_a_foreign_certificate_is_told_once(gate: Running, lab: Lab) -> None:
+    """Of a foreign chain httpd writes twice, of the CA and then of its depth; the reader sees one line, about whose issuer is unknown."""
+    before = len(gate.error_log.splitlines())
+    assert seen(gate, lab, "foreign", "/health", "TLS 1.3, HTTP/1.1") == "handshake"
+    until(lambda: any("AH02008" in line for line in gate.error_log.splitlines()[before:]))
+    narrator = Narrator()
+    told = [words for line in gate.error_log.splitlines()[before:] for words in narrator.error(line)]
+    (once,) = [words for words in told if "refused in the handshake" in words]
+    assert (
+        "the client's own hangs below another: certificate CN=stranger issuing was issued by CN=stranger root, which no"
+        in once
+    )
 
 
 def test_protocols_are_those_asked_for(gate: Running, lab: Lab) -> None:

@@ -49,6 +49,9 @@ class Narrator:
         if (trouble := backend_trouble(line, held)) is not None:
             self._remember(thread, None)
             return (f"{_clock(line.time)} {trouble.words()}",)
+        if line.number == _CHAIN_TOO_LONG and held is not None:
+            # mod_ssl looks at the depth after OpenSSL's verdict, which then was on a certificate above the client's own (measured).
+            return self._refused(thread, held, "the client's own hangs below another: ")
         told: tuple[str, ...] = self._refused(thread, held) if held is not None else ()
         if line.number not in {_HANDSHAKE_FAILED, _PLAIN_HTTP, CONNECT_FAILED}:
             told += self._unexplained(thread)
@@ -56,11 +59,11 @@ class Narrator:
             self._handshakes.pop(thread, None)  # the thread is done with that connection
         if line.number in {_VERIFICATION, _CHAIN_TOO_LONG}:
             self._hold(thread, line)
-            return told
-        if line.number in {_HANDSHAKE_FAILED, _PLAIN_HTTP, CONNECT_FAILED}:
+        elif line.number in {_HANDSHAKE_FAILED, _PLAIN_HTTP, CONNECT_FAILED}:
             self._failed(thread, line)
-            return told
-        return told + _other(line)
+        else:
+            told += _other(line)
+        return told
 
     def access(self, text: str) -> tuple[str, ...]:
         """A line of the access log."""
@@ -78,11 +81,11 @@ class Narrator:
         if len(self._held) > _REMEMBERED:
             self._held.popitem(last=False)
 
-    def _refused(self, thread: tuple[int, int], line: ErrorLine) -> tuple[str, ...]:
+    def _refused(self, thread: tuple[int, int], line: ErrorLine, above: str = "") -> tuple[str, ...]:
         self._remember(thread, None)
         refusal = parse_refusal(line.message, 22 if line.number == _CHAIN_TOO_LONG else 0)
         words = refusal.words() if refusal else visible(unescape(line.message))
-        return (f"{_clock(line.time)} refused in the handshake: {words} ({_host(line.client)})",)
+        return (f"{_clock(line.time)} refused in the handshake: {above}{words} ({_host(line.client)})",)
 
     def _failed(self, thread: tuple[int, int], line: ErrorLine) -> None:
         if self._handshakes.get(thread, line) is not None:

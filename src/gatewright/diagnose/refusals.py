@@ -31,7 +31,7 @@ _BY_NUMBER = {
     19: "comes with a self-signed root that no authority of this gateway trusts",
     20: "was issued by {issuer}, which no authority of this gateway trusts",
     21: "was issued by {issuer}, which is neither sent along nor an authority of this gateway",
-    22: "comes with too long a chain",
+    22: "was not issued by an authority of this gateway itself, but by a CA further below it than this host allows",
     23: "has been revoked by {issuer}",
     24: "was issued by {issuer}, which may not issue certificates (not a CA)",
     25: "hangs below more intermediates than {issuer} may have (path length)",
@@ -80,10 +80,13 @@ _SSL_LIBRARY = 20
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A certificate that did not pass: OpenSSL's ``number`` for why, and whose it is, with visible text only."""
+    """A certificate that did not pass: OpenSSL's ``number`` for why, and whose it is, with visible text only.
+
+    ``subject`` is ``None`` where the log does not say whose.
+    """
 
     number: int
-    subject: str
+    subject: str | None
     issuer: str
     serial: str
     before: str
@@ -92,8 +95,8 @@ class Refusal:
     def words(self) -> str:
         """``certificate CN=erp was issued by …``; an unknown number is named as such."""
         known = _BY_NUMBER.get(self.number, f"did not pass OpenSSL's verification (X.509 error {self.number})")
-        who = self.subject or "with an empty subject"
-        return f"certificate {who} " + known.format(
+        who = "a certificate" if self.subject is None else f"certificate {self.subject or 'with an empty subject'}"
+        return f"{who} " + known.format(
             issuer=self.issuer or "an authority without a name", before=self.before or "?", after=self.after or "?"
         )
 
@@ -107,7 +110,7 @@ def parse_refusal(message: str, number: int = 0) -> Refusal | None:
     parts = found.groupdict() if found else {}
     return Refusal(
         number or int(verification[1] if verification else 0),
-        readable_dn(parts.get("subject") or ""),
+        readable_dn(parts["subject"]) if found else None,
         readable_dn(parts.get("issuer") or ""),
         parts.get("serial") or "",
         visible(parts.get("before") or ""),

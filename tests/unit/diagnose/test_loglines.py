@@ -18,6 +18,9 @@ FOREIGN = (
     "[subject: CN=erp,O=Other / issuer: CN=Foreign Issuing,O=Other / serial: 6134C5 / notbefore: Nov 23 13:31:07 2026 GMT "
     "/ notafter: Dec 23 13:31:07 2026 GMT]"
 )
+TOO_LONG = SAMPLE + (
+    "AH02040: Certificate Verification: Certificate Chain too long (chain has 1 certificates, but maximum allowed are only 0)"
+)
 FAILED = SAMPLE + "AH02008: SSL library error 1 in handshake (server localhost:21982)"
 LIBRARY = "ts=2026-11-23 13:31:07.9 lvl=ssl:info pid=8597 tid=14 msg=SSL Library Error: error:{}:SSL routines::words"
 CLOSED = SAMPLE + "AH01998: Connection closed to child 73 with abortive shutdown (server localhost:21982)"
@@ -128,6 +131,25 @@ def test_a_refused_certificate_is_told_once() -> None:
     ]
 
 
+def test_a_refused_certificate_above_the_clients_own_is_told_once() -> None:
+    """mod_ssl complains of the depth too; whose certificate the verdict is on is said, and another client's depth is told by itself."""
+    narrator = Narrator()
+    assert (narrator.error(FOREIGN), narrator.error(TOO_LONG)) == (
+        (),
+        (
+            "13:31:07 refused in the handshake: the client's own hangs below another: certificate CN=erp,O=Other was issued by "
+            "CN=Foreign Issuing,O=Other, which no authority of this gateway trusts (127.0.0.1:56546)",
+        ),
+    )
+    assert narrator.error(FAILED) == ()
+    assert narrator.error(CLOSED) == ()
+    assert narrator.error(TOO_LONG) == ()
+    (alone,) = narrator.error(FAILED)
+    assert alone.startswith(
+        "13:31:07 refused in the handshake: a certificate was not issued by an authority of this gateway itself"
+    )
+
+
 def test_a_failed_handshake_gets_its_reason_from_the_next_line() -> None:
     """The reason carries no client; it is joined by process and thread, and later lines are not repeated."""
     narrator = Narrator()
@@ -207,7 +229,9 @@ def test_refusal_words() -> None:
     assert unknown is not None
     assert unknown.words() == "certificate with an empty subject did not pass OpenSSL's verification (X.509 error 999)"
     assert parse_refusal("something else") is None
-    assert parse_refusal("Certificate Chain too long", 22) is not None
+    deep = parse_refusal("Certificate Chain too long", 22)
+    assert deep is not None
+    assert deep.words().startswith("a certificate was not issued by an authority of this gateway itself")
 
 
 def test_openssl_codes() -> None:
