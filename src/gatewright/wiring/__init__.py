@@ -237,6 +237,7 @@ def _every(
     import signal
     import time
 
+    from gatewright.app.chores import Chores
     from gatewright.app.rotation import Rotation
     from gatewright.app.settling import Settling
     from gatewright.edges.clock import SystemClock
@@ -267,16 +268,7 @@ def _every(
         clock=SystemClock(),
     )
 
-    def every() -> None:
-        settling()
-        enrolment()
-        renewal.look()
-        credentials()
-        upkeep()
-        proofs()
-        rotation()
-
-    return settling, every
+    return settling, Chores(say, settling, enrolment, renewal.look, credentials, upkeep, proofs, rotation)
 
 
 def _upkeep(places: Places, gateway: Gateway, tools: Tools, say: Say, renew: Callable[[], None]) -> Upkeep:

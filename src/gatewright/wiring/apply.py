@@ -139,14 +139,12 @@ class Renewal:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> None:
-        """Begin, unless the last one is still under way."""
+        """Begin, unless the last one is still under way. Raises :class:`EnvironmentFault` where that cannot be done now."""
+        from gatewright.edges.background import begin
+
         if self._process is not None:
             return
-        command = ourselves("-C", str(self._places.folder), "apply", "--again")
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        self._process = begin(ourselves("-C", str(self._places.folder), "apply", "--again"), self._log)
 
     def look(self) -> None:
         """Tell how it ended, if it has."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from gatewright.errors import Diagnostic, EnvironmentFault, FindingError, Severity, UsageError, ValueRejected
+from gatewright.wiring.ourselves import ourselves
 
 if TYPE_CHECKING:
+    import subprocess
+
     from gatewright.app.places import Places
     from gatewright.app.reports import Say
     from gatewright.edges.authorizer.process import LocalAuthorizer
@@ -111,7 +112,9 @@ class CredentialKeeper:
         self._wanted, self._fetches = needs_authorizer(gateway), any(fetched(gateway))
 
     def __call__(self) -> None:
-        """Do what is due; quick."""
+        """Do what is due; quick. Raises :class:`EnvironmentFault` where a fetch cannot be started now."""
+        from gatewright.edges.background import begin
+
         if self._keeper.keep(wanted=self._wanted):
             what = "gave no sign of life and was ended" if self._keeper.hung else "ended"
             self._say(f"The authorizer {what}; it is started again. Until then nobody passes with a bearer token.")
@@ -122,9 +125,7 @@ class CredentialKeeper:
         if self._fetches and self._fetching is None and self._now() >= self._due:
             self._due = self._now() + self._every
             # In a process of its own: a slow issuer must not keep the supervisor, nor its memory grow.
-            command = [sys.executable, "-m", "gatewright", "-C", str(self._places.folder), "jwks"]
-            quiet = subprocess.DEVNULL
-            self._fetching = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+            self._fetching = begin(ourselves("-C", str(self._places.folder), "jwks"))
 
 
 def users(folder: Path, file: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ def proof_timer(places: Places, say: Say) -> ProofTimer:
     from gatewright.app.generations import apply_lock
     from gatewright.app.metrics import last_proof
     from gatewright.app.proof_timer import ProofTimer
+    from gatewright.edges.background import begin
     from gatewright.edges.clock import SystemClock
     from gatewright.edges.files import LocalFiles
     from gatewright.ports.files import FileKind
@@ -33,18 +33,11 @@ def proof_timer(places: Places, say: Say) -> ProofTimer:
         with files.lock(apply_lock(places)) as free:
             return not free
 
-    def begin() -> subprocess.Popen[bytes]:
-        command = ourselves("-C", str(places.folder), "--json", "prove")
-        with Path(places.folder / "logs" / "proof.log").open("wb") as log:
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
-            )
-
     return ProofTimer(
         SystemClock(),
         declared=_declared(places),
         applying=applying,
-        begin=begin,
+        begin=lambda: begin(ourselves("-C", str(places.folder), "prove"), Path(places.folder / "logs" / "proof.log")),
         last=lambda: last_proof(files, places),
         say=say,
     )
