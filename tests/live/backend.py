@@ -51,8 +51,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _peer(self) -> str:
         """The common name of the certificate that was shown, if any was asked for."""
         found = self.connection.getpeercert() if isinstance(self.connection, ssl.SSLSocket) else None
-        parts = dict(pair for rdn in (found or {}).get("subject", ()) for pair in rdn)
-        return str(parts.get("commonName", ""))
+        subject: Any = (found or {}).get("subject", ())  # one tuple of pairs for each relative distinguished name
+        return str(dict(pair for names in subject for pair in names).get("commonName", ""))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the test's output is for failures."""

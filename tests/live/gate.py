@@ -116,7 +116,7 @@ class Gate:
         assert self.get("/private/")[0] == 403
         assert self.get("/private/", client=True)[0] == 200
 
-    def apply_until(self, step: str, then: Callable[[subprocess.Popen[str]], None], *words: str) -> tuple[int, str]:
+    def apply_until(self, step: str, then: Callable[[subprocess.Popen[str]], object], *words: str) -> tuple[int, str]:
         """Run apply; when it begins ``step``, stop it, do ``then``, and let it go on. Its exit code and what it said."""
         process = subprocess.Popen(
             self.command("apply", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

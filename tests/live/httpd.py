@@ -133,7 +133,7 @@ def running(
         table_from=table_from,
         secrets=secrets_of(gateway),
         backend_identities={
-            c: shown[c.files] if c.files in shown else _any_identity(folder / f"shown-{number}.pem")
+            c: (shown.get(c.files) if c.files else None) or _any_identity(folder / f"shown-{number}.pem")
             for number, c in enumerate(gateway.backend_certificates)
         },
     )

@@ -82,7 +82,12 @@ def ask(line: http.client.HTTPSConnection, path: str) -> tuple[int, str]:
 def settled(line: http.client.HTTPSConnection, path: str) -> tuple[int, str]:
     """The answer when it is not 503 any more."""
     found = [ask(line, path)]
-    until(lambda: found.append(ask(line, path)) or found[-1][0] != 503)
+
+    def answered() -> bool:
+        found.append(ask(line, path))
+        return found[-1][0] != 503
+
+    until(answered)
     return found[-1]
 
 
@@ -206,7 +211,8 @@ def test_without_a_supervisor_nobody_new_comes_in() -> None:
         with connected(gate, old) as line:
             assert ask(line, "/job/x") == (200, "job")
         assert not (gate.folder / "enrolled" / "globex" / f"{sha1(new)}.pem").exists()
-        assert x509.load_pem_x509_certificate((gate.folder / "enrolled" / "globex" / f"{sha1(old)}.pem").read_bytes())
+        kept = x509.load_pem_x509_certificate((gate.folder / "enrolled" / "globex" / f"{sha1(old)}.pem").read_bytes())
+        assert kept == old.certificate
 
 
 @pytest.mark.slow

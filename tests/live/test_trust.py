@@ -211,13 +211,11 @@ def test_a_store_with_another_password_is_told_and_the_others_go_on(machine: Mac
     """A JDK at JAVA_HOME whose store has its own password: refused without it, changed with it; it never stands in an argument."""
     store = tmp_path / "lib" / "security" / "cacerts"
     store.parent.mkdir(parents=True)
-    for words in (
-        ["-importcert", "-noprompt", "-alias", "first", "-file", machine.gate.folder / "certs/ca/home-issuing.pem"],
-    ):
-        subprocess.run(
-            ["keytool", *words, "-storetype", "JKS", "-keystore", store, "-storepass:env", "P"],
-            check=True, capture_output=True, env={**os.environ, "P": "another password"},
-        )  # fmt: skip
+    subprocess.run(
+        ["keytool", "-importcert", "-noprompt", "-alias", "first", "-file", machine.gate.folder / "certs/ca/home-issuing.pem",
+         "-storetype", "JKS", "-keystore", store, "-storepass:env", "P"],
+        check=True, capture_output=True, env={**os.environ, "P": "another password"},
+    )  # fmt: skip
     machine.more = {"JAVA_HOME": str(tmp_path)}
     done = machine.trust("--json", "install", "--store", "java", "--yes")
     assert done.returncode == 3

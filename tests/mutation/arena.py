@@ -199,7 +199,7 @@ class Arena:
             {name: pair.certificate for name, pair in self.authorities.items()},
             gid=account.gid if account else None,
             shadow=True,
-            twins=self.signers,
+            twins={str(name): signer for name, signer in self.signers.items()},
             vouching=self.vouching if demands_credentials(self.inputs.gateway) else None,
             secrets={str(name): found for name, found in self.inputs.secrets.items()},
         )

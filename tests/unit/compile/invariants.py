@@ -190,7 +190,7 @@ def rewriting_is_for_the_canary(inputs: Inputs, nodes: tuple[Node, ...]) -> Iter
     count = 0
     for host in _hosts(nodes):
         asks = handshake(_view(inputs, host).gateway) is not Handshake.NONE
-        wanted = ("RewriteEngine", "RewriteCond", "RewriteRule") if asks else ()
+        wanted: tuple[str, ...] = ("RewriteEngine", "RewriteCond", "RewriteRule") if asks else ()
         enrols = asks and bool(enrolling_authorities(_view(inputs, host).gateway))
         wanted += ("RewriteCond", "RewriteRule") if enrols else ()
         count += len(wanted)

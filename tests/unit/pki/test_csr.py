@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -14,6 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.vectors.csr import VECTORS, Vector
+from tests.vectors.csr.kit import SAN, SUBJECT, key_pem, openssl_request, p256, request
+from tests.vectors.csr.wishes import challenge_password
 
 from gatewright.edges.linting import PkilintLinter
 from gatewright.errors import Severity
@@ -28,11 +29,6 @@ from gatewright.pki.keys import spki_sha256
 from gatewright.pki.lint import LintGate
 from gatewright.pki.names import distinguished_name
 from gatewright.pki.profiles import PROFILES
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "vectors"))
-from csr import VECTORS, Vector
-from csr.kit import SAN, SUBJECT, key_pem, openssl_request, p256, request
-from csr.wishes import challenge_password
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CA_KEY = keys.generate(KeyKind.P256)

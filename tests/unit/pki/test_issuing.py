@@ -250,6 +250,10 @@ class _Repeating:
             return 4711
         return x509.random_serial_number()
 
+    def secret(self) -> str:
+        """Nothing here asks for one."""
+        raise NotImplementedError
+
     def passphrase(self) -> str:
         """Any."""
         return "x" * 24

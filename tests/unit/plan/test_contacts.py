@@ -25,7 +25,8 @@ LIMITS = Limits(looks=3, window=60.0, refused=2, enrolled=2, told=1)
 
 def play(*events: Event, state: State | None = None) -> tuple[State, list[Command]]:
     """The state after ``events``, and the commands of the last."""
-    state, commands = state or State(LIMITS), ()
+    state = state or State(LIMITS)
+    commands: tuple[Command, ...] = ()
     for event in events:
         state, commands = step(state, event)
     return state, list(commands)

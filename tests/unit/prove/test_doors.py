@@ -104,8 +104,8 @@ def test_a_serial_number_is_given_again_by_stand_ins_only() -> None:
     text = GATEWAY.replace("routes:", '  card: { authority: globex, serial: "0A1B" }\nroutes:') + CARDS
     path = RoutePath("/card/")
 
-    def doors(**more: frozenset[str]) -> Doors:
-        return Doors(gateway(text), stand_ins=StandIns(**more))
+    def doors(authorities: frozenset[str] = frozenset(), revoked: frozenset[str] = frozenset()) -> Doors:
+        return Doors(gateway(text), stand_ins=StandIns(authorities, revoked))
 
     assert doors().insiders(path, 9) == []
     here = doors(authorities=frozenset({"globex"}))

@@ -3,7 +3,7 @@
 Built with ``cryptography`` where it lets one, else with the ``openssl`` command. ``VECTORS`` lists them all.
 """
 
-from csr import framing, keys, names, wishes
-from csr.kit import VECTORS, Vector
+from tests.vectors.csr import framing, keys, names, wishes
+from tests.vectors.csr.kit import VECTORS, Vector
 
 __all__ = ["VECTORS", "Vector", "framing", "keys", "names", "wishes"]

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs7,
     pkcs12,
 )
-
-from csr.kit import accepted, common_name, key_pem, p256, refused, request
+from tests.vectors.csr.kit import accepted, common_name, key_pem, p256, refused, request
 
 
 def _certificate() -> x509.Certificate:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.vectors.csr.kit import accepted, key_pem, openssl, openssl_request, p256, refused, request
 
-from csr.kit import accepted, key_pem, openssl, openssl_request, p256, refused, request
 from gatewright.pki.csr import KeyStanding
 
 

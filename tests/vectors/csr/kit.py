@@ -44,7 +44,7 @@ def _register(
     accepted: bool, codes: Sequence[str], allowed: Allowed, standing: KeyStanding
 ) -> Callable[[Callable[[], bytes]], Callable[[], bytes]]:
     def wrap(build: Callable[[], bytes]) -> Callable[[], bytes]:
-        name = f"{build.__module__.removeprefix('csr.')}-{build.__name__}".replace("_", "-")
+        name = f"{build.__module__.rpartition('.')[2]}-{build.__name__}".replace("_", "-")
         assert build.__doc__, f"{name} has no page"
         assert all(v.name != name for v in VECTORS), f"{name} exists twice"
         VECTORS.append(Vector(name, build.__doc__, build, allowed, accepted, frozenset(codes), standing))

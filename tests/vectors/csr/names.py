@@ -8,8 +8,7 @@ import warnings
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
-
-from csr.kit import SUBJECT, accepted, openssl_request, refused, request
+from tests.vectors.csr.kit import SUBJECT, accepted, openssl_request, refused, request
 
 
 def _san(*names: x509.GeneralName) -> x509.SubjectAlternativeName:

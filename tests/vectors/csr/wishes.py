@@ -8,8 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import AttributeOID, ExtendedKeyUsageOID, ObjectIdentifier
-
-from csr.kit import accepted, common_name, openssl, openssl_request, p256, refused, request
+from tests.vectors.csr.kit import accepted, common_name, openssl, openssl_request, p256, refused, request
 
 
 def _usage(**bits: bool) -> x509.KeyUsage:
