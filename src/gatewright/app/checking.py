@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
-from types import MappingProxyType
 
+from gatewright.app.own_cas import issuing_files
 from gatewright.check import AnchorFact, Facts, PairFact, PathFact, PathKind, ServerFact, Unusable, check
 from gatewright.errors import Diagnostic, EnvironmentFault, UsageError
 from gatewright.model.credentials import Credentials
@@ -17,8 +17,6 @@ from gatewright.source import decode_text, load
 
 _MAX_LINKS = 40
 """Symbolic links followed for one path: what Linux does (path_resolution(7), ELOOP)."""
-
-_NO_MANAGED: Mapping[str, Sequence[bytes]] = MappingProxyType({})
 
 
 def read_gateway(files: Files, folder: PurePath, file: PurePath) -> Declared:
@@ -50,13 +48,8 @@ def gather_facts(
     folder: PurePath,
     clock: Clock,
     inspect: CertificateInspector,
-    *,
-    managed: Mapping[str, Sequence[bytes]] = _NO_MANAGED,
 ) -> Facts:
-    """What stands at every path that the gateway file names, and what the certificates there say.
-
-    ``managed``: issuing CA certificates (PEM) of authorities kept here, all generations in use, by authority.
-    """
+    """What stands at every path that the gateway file names, and what the certificates there and those of our own CAs say."""
     gateway = declared.gateway
     finder = _Finder(files, folder)
     paths = {name: finder.find(name) for name in _named_paths(gateway)}
@@ -93,7 +86,7 @@ def gather_facts(
                 fact if isinstance(fact, Unusable) else PairFact(fact, files.mode(folder / chain_and_key[1]))
             )
     judged = _credentials(gateway, content)
-    return Facts(clock.now(), paths, anchors, _managed(managed, inspect), server, mode, judged, pairs)
+    return Facts(clock.now(), paths, anchors, _managed(gateway, files, folder, inspect), server, mode, judged, pairs)
 
 
 def _credentials(gateway: Gateway, content: Callable[[str | None], bytes | None]) -> Mapping[str, str]:
@@ -124,29 +117,25 @@ def _why(judge: Callable[[bytes], object], content: bytes) -> str:
 
 
 def check_gateway(
-    files: Files,
-    folder: PurePath,
-    file: PurePath,
-    clock: Clock,
-    inspect: CertificateInspector,
-    *,
-    managed: Mapping[str, Sequence[bytes]] = _NO_MANAGED,
+    files: Files, folder: PurePath, file: PurePath, clock: Clock, inspect: CertificateInspector
 ) -> tuple[Declared, list[Diagnostic]]:
     """The gateway and everything the rules say about it, errors and warnings.
 
-    Raises :class:`UsageError` where the file cannot be understood at all. See :func:`gather_facts` for ``managed``.
+    Raises :class:`UsageError` where the file cannot be understood at all.
     """
     declared = read_gateway(files, folder, file)
-    return declared, check(declared, gather_facts(declared, files, folder, clock, inspect, managed=managed))
+    return declared, check(declared, gather_facts(declared, files, folder, clock, inspect))
 
 
 def _managed(
-    managed: Mapping[str, Sequence[bytes]], inspect: CertificateInspector
+    gateway: Gateway, files: Files, folder: PurePath, inspect: CertificateInspector
 ) -> Mapping[str, tuple[AnchorFact, ...]]:
+    """The issuing CAs of authorities kept here, retired ones too. What is damaged or gone is made anew by the next apply."""
     found = {}
-    for name, pems in managed.items():
-        facts = tuple(inspect.anchor(pem) for pem in pems)
-        found[name] = tuple(fact for fact in facts if isinstance(fact, AnchorFact))
+    for name in gateway.managed_authorities:
+        readable = (p for p in issuing_files(files, folder, name) if files.kind(p) is FileKind.FILE)
+        facts = (inspect.anchor(files.read(path)) for path in readable)
+        found[str(name)] = tuple(fact for fact in facts if isinstance(fact, AnchorFact))
     return found
 
 

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright.app.enrolled import digest_of, known_folder
 from gatewright.app.generations import current_number
-from gatewright.app.verifying import OWN_AUTHORITIES, Request, Verifying
+from gatewright.app.own_cas import issuing_files
+from gatewright.app.verifying import Request, Verifying
 from gatewright.errors import Diagnostic, EnvironmentFault, UsageError
 from gatewright.model.enrolment import ENTRY, clients_by_enrolment
 from gatewright.model.gateway import Declared
@@ -119,18 +120,11 @@ class Explaining:
     def _anchors(self, declared: Declared, folder: PurePath) -> Iterator[tuple[Name, tuple[Certificate, ...]]]:
         """The CAs of each authority, of disabled partners last: partners' as the file names them, ours as they are published in the folder."""
         files = self.verifying.files
-        own = folder / OWN_AUTHORITIES
-        published = files.list(own) if files.kind(own) is FileKind.FOLDER else ()
         for name, authority in declared.gateway.every_authority.items():
             paths = [folder / anchor for anchor in authority.anchors]
             if authority.managed:
-                paths = [own / file for file in published if _is_issuing(file, name)]
+                paths = list(issuing_files(files, folder, name))
             yield name, tuple(c for p in paths for c in formats.certificates(self.verifying.read(p), str(p)))
-
-
-def _is_issuing(file: str, name: Name) -> bool:
-    stem = file.removesuffix(".pem")
-    return stem != file and (stem == f"{name}-issuing" or stem.removeprefix(f"{name}-issuing-").isdecimal())
 
 
 def _refused(leaf: x509.Certificate, problems: list[tuple[Name, Judgement]]) -> Presented:

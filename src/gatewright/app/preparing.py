@@ -42,11 +42,12 @@ from gatewright.compile.gateway import compile_gateway
 from gatewright.compile.inputs import Inputs
 from gatewright.compile.passes.tls import anchor_files
 from gatewright.diagnose.packages import missing_modules
-from gatewright.errors import Diagnostic, EnvironmentFault
+from gatewright.errors import Diagnostic, EnvironmentFault, UsageError
 from gatewright.model.gateway import BackendCertificate, Gateway
 from gatewright.model.machine import Anchor, Artifact, BackendIdentity, Httpd, Layout, ServerIdentity
 from gatewright.model.signature import KEY_DIGITS, secret_file
 from gatewright.model.values import Name
+from gatewright.pki.inspect import canonical_name
 from gatewright.pki.names import rfc2253
 from gatewright.plan.diff import Difference, Kind
 from gatewright.ports.clock import Clock
@@ -131,7 +132,7 @@ def build(
     synchronise_markers(pki, places.revoked)
     authorities = {name: _managed(name, gateway, pki) for name in gateway.managed_authorities}
     identity, certificates, ca = _identity(places, gateway, authorities, pki)
-    anchors = tuple(_anchors(places, gateway, authorities, tools))
+    anchors = _told_apart(gateway, _anchors(places, gateway, authorities, tools))
     shown, told = show_backends(places, gateway, authorities, pki)
     certificates += told
     made = ensure_secrets(places, gateway, pki.files, pki.randomness)
@@ -297,6 +298,31 @@ def _anchors(
         for generation in authorities[name].issuing_generations:
             certificate = x509.load_der_x509_certificate(generation.der)
             yield tools.openssl.anchor(name, _pem(certificate))
+
+
+def _told_apart(gateway: Gateway, anchors: Iterable[Anchor]) -> tuple[Anchor, ...]:
+    """The anchors, if no two authorities under one name of the gateway have CAs of one name, as OpenSSL compares names.
+
+    The check has said so of files; this is about what is trusted in the end: files that were changed since, and CAs made since.
+    Raises :class:`UsageError`.
+    """
+    found = tuple(anchors)
+    first: dict[tuple[str, str], str] = {}
+    for anchor in found:
+        name = x509.load_pem_x509_certificate(anchor.pem.encode()).subject
+        apart = gateway.authorities[Name(anchor.authority)].host is not None
+        key = (anchor.authority if apart else "", canonical_name(name))
+        other = first.setdefault(key, anchor.authority)
+        if other != anchor.authority:
+            raise UsageError(
+                Diagnostic(
+                    "same-anchor-name",
+                    f"the anchors of authorities {other!r} and {anchor.authority!r} have one name: {anchor.subject}",
+                    "clients of the one could be taken for clients of the other",
+                    "see which file it is: gatewright check",
+                )
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,18 @@ class OpenSsl:
         return line.partition("=")[2]
 
     def anchor(self, authority: str, pem: bytes) -> Anchor:
-        """The issuing CA of ``authority`` as httpd needs it. Raises :class:`UsageError` when ``pem`` is no certificate."""
-        told = _told(self._binary, pem)
-        certificate = x509.load_pem_x509_certificate(told.plain.encode())
+        """The issuing CA of ``authority`` as httpd needs it. Raises :class:`UsageError` when ``pem`` is not one certificate.
+
+        OpenSSL gets the certificate alone, as ``cryptography`` read it and the rules judged it, and never the file: in a file of
+        several blocks it finds others first (``TRUSTED CERTIFICATE``), and would trust what nobody has looked at.
+        """
+        try:
+            certificate, *more = x509.load_pem_x509_certificates(pem)
+        except ValueError as problem:
+            raise UsageError(_not_one(str(problem))) from problem
+        if more:
+            raise UsageError(_not_one(f"there are {1 + len(more)}"))
+        told = _told(self._binary, certificate.public_bytes(Encoding.PEM))
         return Anchor(authority, told.plain, told.trusted, told.subject, certificate.issuer == certificate.subject)
 
     def verify(self, question: Question) -> Verdict:
@@ -142,13 +151,10 @@ class OpenSsl:
         )
 
     def told(self, pem: bytes) -> Told:
-        """All that :meth:`anchor` needs, from one process. Raises :class:`UsageError` when ``pem`` is no certificate."""
+        """All that :meth:`anchor` needs of one plain certificate, from one process. Raises :class:`UsageError` where it is none."""
         arguments = ["x509", "-addtrust", "clientAuth", "-trustout", "-subject", "-nameopt", "RFC2253,-esc_msb"]
         line, found, body = self._text(arguments, pem).partition(f"\n{_TRUSTED}")
-        try:
-            plain = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.PEM).decode()
-        except ValueError:  # in a form that OpenSSL reads all the same
-            plain = self._text(["x509"], pem) + "\n"
+        plain = pem.decode("ascii")
         return Told(plain, f"{_TRUSTED}{body}\n", line.partition("=")[2]) if found else self._apart(plain, pem)
 
     def _apart(self, plain: str, pem: bytes) -> Told:
@@ -185,12 +191,7 @@ class OpenSsl:
         if done.returncode != 0:
             complaint = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise UsageError(
-                Diagnostic(
-                    "not-a-certificate",
-                    "OpenSSL cannot read this as a PEM certificate",
-                    complaint[0] if complaint else f"openssl {arguments[0]} ended with {done.returncode}",
-                    "look at what it is: gatewright cert show FILE",
-                )
+                _not_one(complaint[0] if complaint else f"openssl {arguments[0]} ended with {done.returncode}")
             )
         # Only the line end that openssl adds is cut off: a subject may end in an escaped space.
         return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
@@ -211,6 +212,15 @@ class OpenSsl:
             raise EnvironmentFault(
                 Diagnostic("openssl-failed", f"{self._binary} could not be run: {error}", fix="run: openssl version")
             ) from error
+
+
+def _not_one(why: str) -> Diagnostic:
+    return Diagnostic(
+        "not-a-certificate",
+        "this cannot be read as one PEM certificate",
+        why,
+        "look at what it is: gatewright cert show FILE",
+    )
 
 
 @functools.lru_cache(maxsize=256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,6 +18,9 @@ MAX_PEM = 1024 * 1024
 # What OpenSSL takes for one space in a name, and which it folds (crypto/x509/x_name.c, asn1_string_canon).
 _SPACES = re.compile(r"[ \t\n\v\f\r]+")
 _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]*CERTIFICATE)-----")
+_PLAIN = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
 
 # cryptography says ValueError for nearly everything; TypeError for a password that is missing or not wanted.
 _BAD = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
@@ -77,19 +81,33 @@ def _canonical(value: str | bytes) -> str:
 
 
 def _certificates(pem: bytes) -> list[x509.Certificate] | Unusable:
-    if len(pem) > MAX_PEM:
-        return Unusable(f"it has {len(pem):,} bytes")
-    if b"-----BEGIN" not in pem:
-        return Unusable("it is DER, not PEM" if pem[:1] == b"\x30" else "it is not PEM")
-    if b"-----BEGIN CERTIFICATE REQUEST-----" in pem or b"-----BEGIN NEW CERTIFICATE REQUEST-----" in pem:
-        return Unusable("it is a certificate request, not a certificate")
+    labels = _LABEL.findall(pem)
+    strange = _unlike(pem, labels)
+    if strange:
+        return Unusable(strange)
     try:
-        return x509.load_pem_x509_certificates(pem)
+        found = x509.load_pem_x509_certificates(pem)
     except _BAD as error:
         if b"-----BEGIN CERTIFICATE-----" in pem:
             return Unusable(f"its certificate is malformed ({error})")
         label = pem[pem.index(b"-----BEGIN") + 10 :].split(b"-----", 1)[0].strip()
         return Unusable(f"it holds '{label.decode('ascii', 'replace')[:40]}', not a certificate")
+    if len(found) != len(labels):
+        return Unusable(f"{len(labels)} certificates begin in it, and {len(found)} can be read")
+    return found
+
+
+def _unlike(pem: bytes, labels: Sequence[bytes]) -> str:
+    """Why this is not looked at any further; empty where it is PEM certificates, as far as can be seen from outside."""
+    if len(pem) > MAX_PEM:
+        return f"it has {len(pem):,} bytes"
+    if b"-----BEGIN" not in pem:
+        return "it is DER, not PEM" if pem[:1] == b"\x30" else "it is not PEM"
+    if b"-----BEGIN CERTIFICATE REQUEST-----" in pem or b"-----BEGIN NEW CERTIFICATE REQUEST-----" in pem:
+        return "it is a certificate request, not a certificate"
+    # OpenSSL takes these for certificates and cryptography passes over them: the one would trust what the other never saw.
+    other = next((label for label in labels if label not in _PLAIN), None)
+    return "" if other is None else f"it holds a '{other.decode('ascii')[:40]}', which is no plain certificate"
 
 
 def _anchor(certificates: list[x509.Certificate], pem: bytes) -> AnchorFact:

@@ -60,6 +60,8 @@ class Kind(enum.StrEnum):
     """Issued by a CA below one authority's that has the name of another authority's."""
     SUB_CA_COPY = "sub-ca-copied-from-other"
     """Likewise, with the other's key identifier too."""
+    SPELLED_AS_OTHER = "issuer-spelled-as-other"
+    """Issued by one authority's CA itself, its issuer written as another authority's CA writes its name (OpenSSL takes spellings for one)."""
     EXPIRED = "expired"
     NOT_YET_VALID = "not-yet-valid"
     REVOKED = "revoked"

@@ -116,6 +116,18 @@ def _handshakes(writer: Writer, door: RoutePath) -> None:
             if other != name
             for kind in (Kind.SUB_CA_OTHER, Kind.SUB_CA_COPY)
         ]
+        if not doors.gateway.authorities[name].managed:
+            why = "no spelling of another authority's name opens its doors"
+            wrong += [
+                (
+                    Family.WRONG_CERTIFICATE,
+                    Identity(Kind.SPELLED_AS_OTHER, name, other=other, generation=generation),
+                    why,
+                )
+                for generation in generations
+                for other in authorities
+                if other != name
+            ]
     wrong += [
         (Family.WRONG_CERTIFICATE, Identity(Kind.UNNAMED, name), "trusted under another name of the gateway only")
         for name in doors.strangers

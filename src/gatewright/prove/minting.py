@@ -160,6 +160,7 @@ def mint(gateway: Gateway, identity: Identity, supplies: Supplies) -> Credential
         Kind.SUB_CA: lambda m: m.leaf(m.ca(_plain("gatewright canary sub-CA"), None, m.signer)),
         Kind.SUB_CA_OTHER: lambda m: m.leaf(m.ca(m.anchor.subject, None, m.signer)),
         Kind.SUB_CA_COPY: lambda m: m.leaf(m.ca(m.anchor.subject, _key_identifier(m.anchor), m.signer)),
+        Kind.SPELLED_AS_OTHER: lambda m: m.leaf(m.signer, issuer=m.anchor.subject),
         Kind.EXPIRED: lambda m: m.leaf(m.signer, start=-timedelta(days=2), end=-timedelta(days=1)),
         Kind.NOT_YET_VALID: lambda m: m.leaf(m.signer, start=timedelta(days=1), end=timedelta(days=1) + LIFETIME),
         Kind.SERVER_ONLY: lambda m: m.leaf(m.signer, purpose=ExtendedKeyUsageOID.SERVER_AUTH),
@@ -209,14 +210,15 @@ class _Mint:
         end: timedelta = LIFETIME,
         purpose: ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
         key: Key | None = None,
+        issuer: x509.Name | None = None,
         extra: x509.UnrecognizedExtension | None = None,
     ) -> Credential:
         """A client certificate with the identity's names, signed by ``by`` or by itself, wrong where told so."""
         key = key or self.supplies.new_key()
         name, sans = subject_of(self.gateway, self.identity)
-        issuer = by.certificate.subject if by else name
+        above = by.certificate.subject if by else name
         builder = (
-            self._builder(key, name, issuer, start, end, serial_of(self.gateway, self.identity))
+            self._builder(key, name, issuer or above, start, end, serial_of(self.gateway, self.identity))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(sign_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)

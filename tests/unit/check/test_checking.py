@@ -14,6 +14,7 @@ from tests.unit.check.certificates import NOW, certificate, key_pem, name
 from gatewright.app.checking import check_gateway, gather_facts, read_gateway
 from gatewright.check import PathKind
 from gatewright.edges.files import LocalFiles
+from gatewright.edges.openssl import OpenSsl
 from gatewright.errors import Diagnostic, Severity, UsageError
 from gatewright.pki.inspect import PemInspector
 
@@ -50,13 +51,13 @@ class StoppedClock:
         return 0.0
 
 
-def judge(folder: Path, text: str, managed: dict[str, list[bytes]] | None = None) -> list[Diagnostic]:
+def judge(folder: Path, text: str) -> list[Diagnostic]:
     (folder / FILE).write_text(text)
-    return check_gateway(LocalFiles(), folder, FILE, StoppedClock(), PemInspector(), managed=managed or {})[1]
+    return check_gateway(LocalFiles(), folder, FILE, StoppedClock(), PemInspector())[1]
 
 
-def codes(folder: Path, text: str, managed: dict[str, list[bytes]] | None = None) -> list[str]:
-    return [d.code for d in judge(folder, text, managed)]
+def codes(folder: Path, text: str) -> list[str]:
+    return [d.code for d in judge(folder, text)]
 
 
 def own_certificate(
@@ -106,12 +107,20 @@ def test_a_self_signed_root_is_no_anchor(tmp_path: Path, issuer: str, expected: 
     assert codes(tmp_path, PARTNER) == expected
 
 
-def test_a_partner_cannot_bear_the_name_of_our_own_ca(tmp_path: Path) -> None:
-    """An anchor named like an issuing CA kept here, up to case and spaces, is refused; a different name is not."""
+@pytest.mark.parametrize("file", ["home-issuing.pem", "home-issuing-1.pem"])
+def test_a_partner_cannot_bear_the_name_of_our_own_ca(tmp_path: Path, file: str) -> None:
+    """An anchor named like an issuing CA kept here, retired ones too, up to case and spaces, is refused; a different name is not."""
     (tmp_path / "globex.pem").write_bytes(certificate(name("home  ISSUING")))
-    ours = certificate(name("Home Issuing", "globex"))
-    assert codes(tmp_path, PARTNER, {"home": [ours]}) == ["same-anchor-name"]
-    assert codes(tmp_path, PARTNER, {"home": [certificate(name("Home Issuing 2"))]}) == []
+    assert codes(tmp_path, PARTNER) == []
+    ours = tmp_path / "certs" / "ca" / file
+    ours.parent.mkdir(parents=True)
+    ours.write_bytes(certificate(name("Home Issuing", "globex")))
+    assert codes(tmp_path, PARTNER) == ["same-anchor-name"]
+    for harmless in (certificate(name("Home Issuing 2")), b"damaged"):
+        ours.write_bytes(harmless)
+        assert codes(tmp_path, PARTNER) == []
+    ours.with_name("homely-issuing.pem").write_bytes(certificate(name("Home Issuing", "globex")))
+    assert codes(tmp_path, PARTNER) == []
 
 
 def test_a_private_key_beside_an_anchor_is_refused(tmp_path: Path) -> None:
@@ -131,6 +140,34 @@ def test_a_damaged_anchor_is_refused_not_raised(tmp_path: Path, cut: int) -> Non
     pem = certificate(name("Issuing"))
     (tmp_path / "globex.pem").write_bytes(pem[:cut] + pem[cut + 40 :])
     assert codes(tmp_path, PARTNER) == ["anchor-not-a-certificate"]
+
+
+def with_trust(pem: bytes) -> bytes:
+    """The certificate as OpenSSL writes it with trust settings."""
+    return OpenSsl().trusted(pem).encode()
+
+
+def test_a_certificate_that_only_openssl_sees_is_refused(tmp_path: Path) -> None:
+    """What OpenSSL would read first and the rules would pass over is refused: before the certificate, after it, instead of it."""
+    good, hidden = certificate(name("Issuing")), with_trust(certificate(name("Issuing")))
+    for content in (hidden + good, good + hidden, hidden):
+        (tmp_path / "globex.pem").write_bytes(content)
+        (found,) = judge(tmp_path, PARTNER)
+        assert found.code == "anchor-not-a-certificate"
+        assert "'TRUSTED CERTIFICATE'" in found.what
+    (tmp_path / "globex.pem").write_bytes(good + b"This is not -----BEGIN CERTIFICATE-----\n")
+    assert codes(tmp_path, PARTNER) == ["anchor-not-a-certificate"]
+    (tmp_path / "globex.pem").write_bytes(b"subject=CN=Issuing\r\n" + good.replace(b"\n", b"\r\n"))
+    assert codes(tmp_path, PARTNER) == []
+
+
+def test_a_hidden_certificate_of_ones_own_is_refused(tmp_path: Path) -> None:
+    """The hidden one would be served with a key that was held against the other."""
+    own_certificate(tmp_path, b"")
+    assert codes(tmp_path, OWN) == []
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(with_trust(certificate(name("gateway"))) + chain.read_bytes())
+    assert codes(tmp_path, OWN) == ["certificate-unusable"]
 
 
 def test_a_good_certificate_of_ones_own_is_accepted(tmp_path: Path) -> None:

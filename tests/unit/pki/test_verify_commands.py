@@ -153,6 +153,15 @@ def test_an_anchor_has_all_that_httpd_needs() -> None:
     assert anchor.subject == "CN=issuing,O=Vectors"
 
 
+def test_an_anchor_is_the_certificate_that_the_rules_see() -> None:
+    """OpenSSL would take the block with trust settings, which stands first; it never gets the file, and of two plain ones none."""
+    hidden = HOST.trusted(pem(TOP)).encode()
+    assert HOST.subject(hidden + pem(MID)) != HOST.subject(pem(MID))
+    assert HOST.anchor("globex", hidden + pem(MID)) == HOST.anchor("globex", pem(MID))
+    with pytest.raises(UsageError):
+        HOST.anchor("globex", pem(TOP) + pem(MID))
+
+
 HOST = OpenSsl()
 
 
