@@ -9,8 +9,15 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gatewright.app.places import PUBLISHED
+
+# A busy machine is no finding, and what a change is judged by is the same every time; ``--hypothesis-profile=default`` looks elsewhere.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,13 +20,14 @@ from gatewright.compile.gateway import CONFIGURATION, compile_gateway
 from gatewright.compile.inputs import TABLE_FROM, Inputs
 from gatewright.compile.members import READY, entries
 from gatewright.edges.accounts import LocalAccounts
-from gatewright.edges.httpd import LocalHttpd
+from gatewright.edges.httpd import LocalHttpd, our_environment
 from gatewright.edges.openssl import OpenSsl
 from gatewright.model.gateway import Gateway
 from gatewright.model.machine import BackendIdentity, Layout, ServerIdentity
 from gatewright.model.values import Name
 from gatewright.source import load
 from tests.live.pki import CLIENT, SERVER, Pair, make
+from tests.ports import free_port
 
 _LEVEL = re.compile(r" lvl=(\S*):(emerg|alert|crit|error) ")
 _NUMBER = re.compile(r"\bAH\d{5}\b")
@@ -44,13 +44,6 @@ def secrets_of(gateway: Gateway) -> dict[Name, tuple[str, ...]]:
         return hashlib.sha512(text.encode()).hexdigest()
 
     return {name: (secret(f"{name} 1"), secret(f"{name} 2")) for name in gateway.signing_names}
-
-
-def free_port() -> int:
-    """A TCP port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -84,7 +77,9 @@ class Running:
         Each is told once: a line fails the test that caused it, not all that share its gateway.
         """
         found, last = [], dict[str, set[str]]()
-        for line in self.error_log.splitlines():
+        for line in self.error_log.rpartition("\n")[
+            0
+        ].splitlines():  # of the last one httpd may have written a part only
             if not _LEVEL.search(line):
                 continue
             thread, numbers = " ".join(line.split()[3:5]), set(_NUMBER.findall(line))
@@ -150,6 +145,7 @@ def running(
             [str(inputs.httpd.binary), "-f", str(layout.generation / CONFIGURATION), "-D", "FOREGROUND"],
             stdout=output,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **our_environment()},  # its hours are UTC's, whatever this machine's are
             start_new_session=True,
         )
     try:
@@ -198,7 +194,7 @@ def put_members(layout: Layout, files: Iterable[PurePosixPath]) -> None:
 
 
 def _wait_ready(process: subprocess.Popen[bytes], gate: Running) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     log = gate.folder / "logs" / "error.log"
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -218,7 +214,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(5)
@@ -237,12 +233,17 @@ def site(folder: Path) -> None:
         target.write_text(text)
 
 
+HANDSHAKE_ENDED = frozenset({16, 35, 55, 56})
+"""What curl(1) ends with where the handshake is refused: 35, or 55 and 56 for sending and receiving, which is where TLS 1.3 tells of it;
+16 for the same while HTTP/2 begins. Which of them it is depends on who is faster."""
+
+
 def curl(gate: Running, path: str, *args: str, host: str = "localhost") -> subprocess.CompletedProcess[str]:
     r"""One request with the real curl; stdout is the body, then ``\n`` and ``status version type``."""
     binary = shutil.which("curl")
     assert binary
     return subprocess.run(
-        [binary, "-sS", "--path-as-is", "-m", "15", "--noproxy", "*", "--cacert", str(gate.server_root),
+        [binary, "-sS", "--path-as-is", "-m", "60", "--noproxy", "*", "--cacert", str(gate.server_root),
          "-w", "\n%{http_code} %{http_version} %{content_type}", *args, f"https://{host}:{gate.port}{path}"],
         capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from gatewright.wiring import places_of
 from tests.live.gate import Gate, gateway, running_gateway
-from tests.live.httpd import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

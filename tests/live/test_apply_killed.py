@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from gatewright.plan.applying import Step
-from tests.live.gate import Gate, gateway, processes_of, running_gateway, until
+from tests.live.gate import Gate, ahead_of_all, gateway, processes_of, running_gateway, until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -89,7 +89,7 @@ def test_killed_on_the_way_back(gate: Gate, step: Step) -> None:
 
     process = subprocess.Popen(gate.command("apply"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    with process:
+    with process, ahead_of_all():
         for line in process.stderr:
             if line.startswith(f"{Step.STOP_SHADOW.value}:"):
                 break_it(process)

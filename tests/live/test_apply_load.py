@@ -30,7 +30,7 @@ class Load:
     def connection(self, *, client: bool) -> http.client.HTTPSConnection:
         """A new connection, not opened yet."""
         context = self.contexts[client]
-        return http.client.HTTPSConnection("localhost", self.gate.port, timeout=20, context=context)
+        return http.client.HTTPSConnection("localhost", self.gate.port, timeout=60, context=context)
 
     def __post_init__(self) -> None:
         """TLS set up once: what is measured is the gateway."""

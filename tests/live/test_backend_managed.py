@@ -14,8 +14,8 @@ from cryptography import x509
 
 from tests.live.backend import backend
 from tests.live.gate import Gate
-from tests.live.httpd import free_port
 from tests.live.pki import SERVER, make
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

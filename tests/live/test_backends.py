@@ -18,7 +18,8 @@ from websockets.sync.server import ServerConnection, serve
 
 from tests.live.backend import backend
 from tests.live.conftest import Lab
-from tests.live.httpd import Running, curl, free_port, running
+from tests.live.httpd import Running, curl, running
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -222,6 +223,6 @@ def _talk(gate: Running, path: str, client: tuple[Path, Path] | None) -> str:
     context = ssl.create_default_context(cafile=str(gate.server_root))
     if client is not None:
         context.load_cert_chain(*client)
-    with connect(f"wss://localhost:{gate.port}{path}", ssl=context, open_timeout=10, proxy=None) as socket:
+    with connect(f"wss://localhost:{gate.port}{path}", ssl=context, open_timeout=60, proxy=None) as socket:
         socket.send("hello")
-        return str(socket.recv(10))
+        return str(socket.recv(60))

@@ -56,9 +56,11 @@ class Trap:
                 self.callers.append(f"{address}:{port}")
                 # Heard out: who hangs up before leaves it to chance which error the caller meets, and so logs.
                 with contextlib.suppress(OSError), caller, caller.makefile("rb") as question:
-                    caller.settimeout(10)
-                    while question.readline().strip():
-                        pass
+                    caller.settimeout(60)
+                    length = 0
+                    while head := question.readline().strip().lower():
+                        length = int(head.partition(b":")[2]) if head.startswith(b"content-length:") else length
+                    question.read(length)
                     caller.sendall(b"HTTP/1.0 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
 
@@ -71,7 +73,7 @@ def trap() -> Iterator[Trap]:
         watcher.start()
         yield found
         listener.shutdown(socket.SHUT_RDWR)
-        watcher.join(10)
+        watcher.join(60)
 
 
 def baited(lab: Lab, trap: Trap) -> Pair:
@@ -117,7 +119,7 @@ def subjects(gate: Running, lab: Lab, client: str, times: int) -> list[tuple[str
     """Who the backend was told it is, and on which of the gateway's connections, for requests on one of the client's."""
     context = ssl.create_default_context(cafile=str(gate.server_root))
     context.load_cert_chain(*lab.clients[client])
-    connection = http.client.HTTPSConnection("localhost", gate.port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection("localhost", gate.port, context=context, timeout=60)
     found = []
     with contextlib.closing(connection):
         for number in range(times):

@@ -28,8 +28,8 @@ from cryptography import x509
 from gatewright.compile.inputs import TABLE_FROM
 from tests.live.backend import backend
 from tests.live.gate import Gate, until
-from tests.live.httpd import free_port
 from tests.live.pki import CLIENT, Pair, authority, make
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -240,7 +240,7 @@ def weakened(world: World, change: Callable[[str], str]) -> Iterator[None]:
         before = loads(world)
         world.configuration.write_text(content)
         os.kill(world.gate.json("status")["pid"], signal.SIGUSR1)
-        until(lambda: loads(world) > before, 30)
+        until(lambda: loads(world) > before)
 
     take(weak)
     try:

@@ -76,7 +76,7 @@ def sha1(pair: Pair) -> str:
 
 def logged(gate: Running) -> list[str]:
     path = gate.folder / "logs" / "contacts.log"
-    return path.read_text().splitlines() if path.exists() else []
+    return path.read_text().rpartition("\n")[0].splitlines() if path.exists() else []  # whole lines only
 
 
 def logged_are(gate: Running, count: int) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 
 from tests.live.engine import LIMITS, ROOT, USABLE, built, podman
 from tests.live.gate import until
-from tests.live.httpd import free_port
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.live,

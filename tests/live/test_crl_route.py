@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.live.test_cert_commands import Shell
-from tests.live.test_newcomer import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -50,7 +50,7 @@ class Gate:
             "--noproxy",
             "*",
             "-m",
-            "15",
+            "60",
             "--path-as-is",
             "-D",
             str(head),
@@ -76,8 +76,8 @@ class Gate:
         return int(told.strip().partition("=")[2], 16)
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Until it holds; where root publishes to httpd's children, within a second or two."""
-        deadline = time.monotonic() + 10
+        """Until it holds; where root publishes to httpd's children, that is within a second or two."""
+        deadline = time.monotonic() + 90
         while not condition():
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -25,6 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID as Eku
 from cryptography.x509.oid import NameOID as N
 
 from gatewright.edges.openssl import OpenSsl
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -117,9 +118,7 @@ def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 @contextlib.contextmanager
 def httpd(folder: Path, trusted: str, server: bytes, key: bytes) -> Iterator[int]:
     """A private httpd that answers with the names it saw, base64 encoded; yields its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     (folder / "trusted.pem").write_text(trusted)
     (folder / "server.pem").write_bytes(server)
     (folder / "server.key").write_bytes(key)
@@ -154,7 +153,7 @@ def httpd(folder: Path, trusted: str, server: bytes, key: bytes) -> Iterator[int
         [HTTPD, "-X", "-f", str(folder / "httpd.conf")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -166,7 +165,7 @@ def httpd(folder: Path, trusted: str, server: bytes, key: bytes) -> Iterator[int
         yield port
     finally:
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=15)
+        process.communicate(timeout=60)
 
 
 def names_seen(port: int, client: Path) -> dict[str, str]:
@@ -176,7 +175,7 @@ def names_seen(port: int, client: Path) -> dict[str, str]:
     context.verify_mode = ssl.CERT_NONE
     context.load_cert_chain(client)
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", port), timeout=60) as raw,
         context.wrap_socket(raw, server_hostname="localhost") as tls,
     ):
         tls.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

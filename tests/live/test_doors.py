@@ -116,7 +116,7 @@ def test_addresses_of_localhost_are_served(gate: Running, lab: Lab) -> None:
 
 def test_plain_http_is_not_served(gate: Running) -> None:
     """HTTP without TLS on the same port gets 400 or nothing."""
-    with socket.create_connection(("127.0.0.1", gate.port), 5) as plain:
+    with socket.create_connection(("127.0.0.1", gate.port), 60) as plain:
         plain.sendall(b"GET /main.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = b"".join(iter(lambda: plain.recv(65536), b""))
     assert b"main page" not in answer
@@ -132,7 +132,7 @@ def test_sessions_are_not_resumed(gate: Running, lab: Lab) -> None:
         session: ssl.SSLSession | None = None
         for _ in range(3):
             with (
-                socket.create_connection(("127.0.0.1", gate.port), 5) as raw,
+                socket.create_connection(("127.0.0.1", gate.port), 60) as raw,
                 context.wrap_socket(raw, server_hostname="localhost", session=session) as tls,
             ):
                 tls.sendall(b"GET /main.html HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -211,7 +211,7 @@ class Connection:
         self._connection = http.client.HTTPSConnection(
             "localhost",
             gate.port,
-            timeout=10,
+            timeout=60,
             context=context or ssl.create_default_context(cafile=str(gate.server_root)),
         )
 

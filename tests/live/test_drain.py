@@ -47,7 +47,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Wait, then answer."""
         self.server.arrived.set()
-        self.server.release.wait(30)
+        self.server.release.wait(120)
         self.send_response(200)
         self.send_header("Content-Length", "5")
         self.end_headers()
@@ -81,7 +81,7 @@ class Caller(threading.Thread):
 
     def run(self) -> None:
         """One request to its end, or to what ended it."""
-        there = http.client.HTTPSConnection("localhost", self.gate.port, timeout=30, context=self.gate.context())
+        there = http.client.HTTPSConnection("localhost", self.gate.port, timeout=120, context=self.gate.context())
         with closing(there):
             try:
                 there.request("GET", "/slow")
@@ -104,13 +104,13 @@ def test_a_request_under_way_is_finished() -> None:
     with slow() as backend, running_gateway(POLICY.format(backend=backend.server_port)) as gate:
         caller = Caller(gate)
         caller.start()
-        assert backend.arrived.wait(20)
+        assert backend.arrived.wait(90)
         down = subprocess.Popen(gate.command("down"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         until(lambda: is_shut(gate))
         backend.release.set()
         caller.join()
         assert caller.told == "done\n"
-        assert down.communicate(timeout=30)
+        assert down.communicate(timeout=240)
         assert down.returncode == 0
 
 
@@ -121,13 +121,13 @@ def test_twin_a_second_stop_cuts_it() -> None:
         until(lambda: not is_shut(gate))
         caller = Caller(gate)
         caller.start()
-        assert backend.arrived.wait(20)
+        assert backend.arrived.wait(90)
         up.send_signal(signal.SIGTERM)
         until(lambda: is_shut(gate))
         up.send_signal(signal.SIGTERM)
         caller.join()
         assert caller.told != "done\n"
-        assert up.communicate(timeout=30)
+        assert up.communicate(timeout=240)
         assert up.returncode == 0
 
 

@@ -29,8 +29,8 @@ from gatewright.wiring import places_of
 from gatewright.wiring.verify import explained
 from tests.live.backend import backend
 from tests.live.gate import Gate, until
-from tests.live.httpd import free_port
 from tests.live.pki import CLIENT, SERVER, Pair, authority, make
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

@@ -30,12 +30,12 @@ def test_ctrl_c_ends_a_detached_start_with_all_it_began() -> None:
         # Where the tests run in the background of a shell, Ctrl-C is ignored, and what is ignored is inherited.
         command = ["env", "--default-signal=INT", *gate.command("up", "--detach")]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as up:
-            until(lambda: any(words[-2:] == ["--json", "up"] for words in commands_of(gate)), 60)
+            until(lambda: any(words[-2:] == ["--json", "up"] for words in commands_of(gate)))
             up.send_signal(signal.SIGINT)
-            up.communicate(timeout=60)
+            up.communicate(timeout=240)
         assert up.returncode == EXIT_INTERRUPTED
         assert [words for words in commands_of(gate) if words[-2:] == ["--json", "up"]] == []
-        until(lambda: processes_of(gate.folder) == [], 30)
+        until(lambda: processes_of(gate.folder) == [])
         again = gate.run("up", "--detach")
         assert again.returncode == 0, again.stderr
         assert processes_of(gate.folder) != []

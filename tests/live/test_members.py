@@ -55,7 +55,7 @@ class Open:
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
-        self.connect()
+        self.connection: http.client.HTTPSConnection | None = None
 
     def connect(self) -> None:
         """A new connection."""
@@ -63,12 +63,15 @@ class Open:
         context = gate.context()
         chain = next((gate.folder / "clients" / "bob").glob("bob.pem"))
         context.load_cert_chain(str(chain), str(chain.with_suffix(".key")))
-        self.connection = http.client.HTTPSConnection("localhost", gate.port, timeout=10, context=context)
+        self.connection = http.client.HTTPSConnection("localhost", gate.port, timeout=60, context=context)
         self.connection.connect()
         self.socket = self.connection.sock
 
     def get(self, path: str = "/private/") -> int:
-        """Status of the next request on the very same connection."""
+        """Status of the next request on the very same connection; the first one opens it, for httpd does not wait long for a request."""
+        if self.connection is None:
+            self.connect()
+        assert self.connection is not None
         self.connection.request("GET", path)
         answer = self.connection.getresponse()
         answer.read()
@@ -83,8 +86,9 @@ class Open:
 
     def close(self) -> None:
         """The end of it."""
-        self.connection.close()
-        self.socket.close()
+        if self.connection is not None:
+            self.connection.close()
+            self.socket.close()
 
     def during(self, *words: str) -> dict[str, Any]:
         """Apply, and ask for something again and again meanwhile so that httpd does not take the connection for idle; the report."""

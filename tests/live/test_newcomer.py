@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 _REQUEST = re.compile(r"^# (?P<path>/\S*) (?P<who>with\S* .*): (?P<status>\d{3})\n(?P<line>curl .*)$", re.MULTILINE)
 
@@ -61,12 +63,6 @@ def is_free(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.test_cert_commands import Shell, blocks
-from tests.live.test_newcomer import free_port
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.live]
 
@@ -52,7 +52,7 @@ class Responder:
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Stop it by ``number``; its exit code and what it wrote to standard error."""
         self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=20)
+        _, said = self.process.communicate(timeout=120)
         return self.process.returncode, said
 
 
@@ -71,20 +71,22 @@ def responder(tmp_path: Path) -> Iterator[Responder]:
         finally:
             if process.poll() is None:
                 process.terminate()
-                process.communicate(timeout=20)
+                process.communicate(timeout=120)
 
 
 def test_good_then_revoked_and_unknown(responder: Responder) -> None:
     """OpenSSL verifies each answer up to the root; a revocation shows in the first answer after its command."""
     bot = "-cert clients/billing-bot/billing-bot.pem"
     for digest in ("", "-sha256 "):
+        asked = time.monotonic()
         told = responder.ask(f"{digest}{bot}")
+        usual = time.monotonic() - asked
         assert "Response verify OK" in told
         assert "billing-bot.pem: good" in told
     responder.shell("gatewright cert revoke billing-bot --reason key-compromise")
     ended = time.monotonic()
     told = responder.ask(bot)
-    assert time.monotonic() - ended < 1
+    assert time.monotonic() - ended < 1 + 2 * usual
     assert "Response verify OK" in told
     assert "billing-bot.pem: revoked" in told
     assert "Reason: keyCompromise" in told

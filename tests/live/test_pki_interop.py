@@ -20,6 +20,7 @@ from gatewright.edges.clock import SystemClock
 from gatewright.model.pki import KeyKind, Reason
 from gatewright.pki.bundle import P12Profile, java_truststore
 from tests.pki_world import World, make_world
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -177,9 +178,7 @@ def test_java_reads_the_trust_store(issued: Issued, tmp_path: Path) -> None:
 @pytest.fixture
 def tls_server(issued: Issued, tmp_path: Path) -> Iterator[int]:
     """OpenSSL's own server with our certificate, asking clients for theirs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     with (tmp_path / "server.log").open("wb") as log:
         command = [
             "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", issued.server.chain_path,
@@ -188,7 +187,7 @@ def tls_server(issued: Issued, tmp_path: Path) -> Iterator[int]:
         ]  # fmt: skip
         server = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -200,7 +199,7 @@ def tls_server(issued: Issued, tmp_path: Path) -> Iterator[int]:
         yield port
     finally:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait(timeout=60)
 
 
 def test_clients_of_other_makes_shake_hands(issued: Issued, tls_server: int) -> None:

@@ -30,7 +30,7 @@ def gate() -> Iterator[Gate]:
         yield made
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 150) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     """Wait for a condition."""
     end = time.monotonic() + seconds
     while not condition():
@@ -62,7 +62,7 @@ def weaken(gate: Gate) -> None:
     assert weak != text
     configuration.write_text(weak)
     os.kill(gate.json("status")["pid"], signal.SIGUSR1)
-    until(lambda: gate.get("/private/")[0] == 200, "httpd did not take the weakened configuration", 30)
+    until(lambda: gate.get("/private/")[0] == 200, "httpd did not take the weakened configuration")
 
 
 def test_a_sound_gateway_stays_as_it_is_and_a_weakened_one_is_shut(gate: Gate) -> None:

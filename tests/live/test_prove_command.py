@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.pki import authority
-from tests.live.test_newcomer import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -26,7 +26,7 @@ def gatewright(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

@@ -28,7 +28,8 @@ from gatewright.compile.quote import DOLLAR, setting_value, substitution
 from gatewright.compile.render import render
 from gatewright.edges.accounts import LocalAccounts
 from gatewright.edges.httpd import LocalHttpd
-from tests.live.httpd import free_port, select_nothing
+from tests.live.httpd import select_nothing
+from tests.ports import free_port
 from tests.property.texts import LONG, PIECES, texts
 
 pytestmark = pytest.mark.live
@@ -71,11 +72,11 @@ def httpd(configuration: bytes, folder: Path) -> Iterator[int]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=15)
+        process.communicate(timeout=60)
 
 
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -92,7 +93,7 @@ class Asking:
     """One kept connection, so that thousands of questions are cheap."""
 
     def __init__(self, port: int) -> None:
-        self._connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._answers = self._connection.makefile("rb")
 
     def close(self) -> None:

@@ -20,8 +20,8 @@ from gatewright.app.revoking import TWIN
 from gatewright.model.pki import marker_of
 from gatewright.wiring import places_of
 from tests.live.gate import Gate
-from tests.live.httpd import free_port
 from tests.live.pki import CLIENT, authority, make
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 

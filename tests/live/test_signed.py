@@ -28,8 +28,9 @@ from gatewright.source import load
 from tests.live.backend import backend
 from tests.live.conftest import Lab
 from tests.live.gate import gateway, until
-from tests.live.httpd import Running, curl, free_port, running, secrets_of
+from tests.live.httpd import Running, curl, running, secrets_of
 from tests.live.proving import prove
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -151,7 +152,7 @@ def serving(kind: str, scene: Scene, folder: Path) -> Iterator[int]:
         subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log) as process,
     ):
         try:
-            until(lambda: process.poll() is not None or listens(port), 90)
+            until(lambda: process.poll() is not None or listens(port), 120)
             assert process.poll() is None, (folder / f"{kind}.log").read_text()
             yield port
         finally:
@@ -424,7 +425,7 @@ def test_a_secret_is_made_and_replaced_without_an_outage(tmp_path: Path) -> None
         words = [sys.executable, "-m", "tests.live.verifiers.apps", "wsgi", str(port), str(copy)]
         with subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
             try:
-                until(lambda: listens(port), 60)
+                until(lambda: listens(port))
 
                 def served() -> bool:
                     return gate.get("/wsgi/x", client=True)[0] == 200

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 pytestmark = pytest.mark.live
 
 
@@ -28,7 +30,7 @@ class Gateway:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """One command about it."""
         command = [sys.executable, "-m", "gatewright", "-C", str(self.folder), *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
     def status(self) -> dict[str, Any]:
         """What ``status --json`` tells."""
@@ -44,8 +46,7 @@ class Gateway:
 @pytest.fixture
 def orphaned(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway whose supervisor was killed with SIGKILL."""
-    with socket.create_server(("::", 0), family=socket.AF_INET6) as probe:
-        gateway = Gateway(tmp_path / "gateway", probe.getsockname()[1])
+    gateway = Gateway(tmp_path / "gateway", free_port())
     assert gateway.run("init").returncode == 0
     file = gateway.folder / "gateway.yaml"
     file.write_text(file.read_text().replace("listen: 8443", f"listen: {gateway.port}"))

@@ -15,6 +15,7 @@ import pytest
 from gatewright.model.shut import shut_name
 from tests.live.backend import backend
 from tests.live.conftest import Lab
+from tests.live.gate import until
 from tests.live.httpd import Running, curl, running, site
 from tests.live.pki import make
 from tests.live.proving import prove
@@ -117,9 +118,13 @@ def test_redirects_and_refusals_speak_of_the_path_that_was_asked_for(gate: Runni
 def test_the_log_names_the_route(gate: Running) -> None:
     """Path and route of a request are told as they are."""
     assert status(gate, "/tree/logged") == "200"
-    lines = (gate.folder / "logs" / "access.log").read_text().splitlines()
-    mine = [json.loads(line) for line in lines if "/tree/logged" in line]
-    assert [(line["path"], line["route"]) for line in mine] == [("/tree/logged", "/tree/")]
+
+    def mine() -> list[tuple[str, str]]:
+        lines = gate.access_log.rpartition("\n")[0].splitlines()
+        return [(line["path"], line["route"]) for line in (json.loads(x) for x in lines if "/tree/logged" in x)]
+
+    until(lambda: bool(mine()))  # httpd writes it after it has answered
+    assert mine() == [("/tree/logged", "/tree/")]
 
 
 def test_a_shut_route_is_shut_with_all_below_it(gate: Running, lab: Lab) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.gate import POLICY, Gate
-from tests.live.httpd import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.live
 
@@ -24,12 +24,12 @@ def test_no_module_is_taken_from_the_folder_one_stands_in(tmp_path: Path) -> Non
     (tmp_path / "json.py").write_text(TRAP)
     try:
         done = subprocess.run(
-            [PROGRAM, "up", "--detach"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            [PROGRAM, "up", "--detach"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode == 0, done.stderr
         assert gate.marked() == 1
     finally:
-        subprocess.run([PROGRAM, "down"], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+        subprocess.run([PROGRAM, "down"], cwd=tmp_path, capture_output=True, timeout=240, check=False)
     assert not (tmp_path / "sprung").exists()
 
 

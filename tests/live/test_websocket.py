@@ -56,7 +56,7 @@ def talking() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def gate(lab: Lab, open_folder: Path) -> Iterator[Running]:
     with talking() as port, running(GATEWAY.format(port=port), open_folder, {"home": lab.home}) as gate:
-        gate.expect("AH01630", "AH01102", "AH01110")
+        gate.expect("AH01630", "AH01102", "AH01110", "AH00898")
         yield gate
 
 
@@ -65,7 +65,7 @@ def opened(gate: Running, lab: Lab, client: str, path: str = "/talk/x") -> Clien
     if client != "none":
         context.load_cert_chain(*map(str, lab.clients[client]))
     lie = {"X_Client_Subject": "CN=lie", "X-Client-Subject": "CN=lie"}
-    return connect(f"wss://localhost:{gate.port}{path}", ssl=context, additional_headers=lie)
+    return connect(f"wss://localhost:{gate.port}{path}", ssl=context, additional_headers=lie, open_timeout=60)
 
 
 def test_revocation_ends_no_web_socket_but_opens_none_either(gate: Running, lab: Lab) -> None:

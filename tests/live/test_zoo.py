@@ -77,7 +77,7 @@ def connected(gate: Running, case: Case, lab: Lab) -> Iterator[tuple[http.client
     file.write_bytes(ssl.DER_cert_to_PEM_cert(der).encode() + private)
     context = ssl.create_default_context(cafile=str(gate.server_root))
     context.load_cert_chain(file)
-    connection = http.client.HTTPSConnection("localhost", gate.port, timeout=20, context=context)
+    connection = http.client.HTTPSConnection("localhost", gate.port, timeout=60, context=context)
     with contextlib.closing(connection):
         yield connection, der
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import IO
 
 from gatewright.app.places import OWNER_NOTE, PUBLISHED
-from tests.live.httpd import free_port
+from tests.ports import free_port
 
 FENCE = re.compile(
     r"(?:^<!-- not executed: (?P<why>[^\n]+) -->\n)?"

@@ -44,13 +44,14 @@ from gatewright.prove.verdict import Seen, judge
 from gatewright.prove.vouching import Vouching
 from gatewright.source import load
 from tests.live.backend import backend
-from tests.live.httpd import free_port, put_members, secrets_of, site
+from tests.live.httpd import put_members, secrets_of, site
 from tests.live.pki import SERVER, Pair, make
 from tests.live.proving import proving
 from tests.mutation.gateways import FIRST, GATEWAYS, TABLES
 from tests.mutation.operators import Mutant, anchor_mutants, mutants
+from tests.ports import free_port
 
-_READY_S = 10.0
+_READY_S = 60.0
 _HELD = ("run", "logs", "pages", "rev", "generation")
 
 
@@ -218,7 +219,7 @@ class Arena:
                 [str(self.inputs.httpd.binary), "-f", str(generation / CONFIGURATION), "-D", "FOREGROUND",
                  "-C", f"Define GW_PORT {port}", "-C", f"Define GW_LISTEN 127.0.0.1:{port}",
                  "-C", f"Define {AUTHORIZER_PORT.name} {self.authorizer.port}"],
-                env={**os.environ, KEY: self.authorizer.key}, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **our_environment(), KEY: self.authorizer.key}, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         try:
             yield port if _ready(process, log) else None
@@ -254,7 +255,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(5)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait(5)
+    process.wait(60)
 
 
 @contextmanager

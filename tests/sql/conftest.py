@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
+from tests.ports import free_port
 
 _ACCOUNTS = ("postgres", "nobody")
 
@@ -45,12 +45,6 @@ def _account() -> tuple[int, int] | None:
     raise AssertionError(msg)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a running server's maintenance database."""
@@ -59,7 +53,7 @@ def postgresql() -> Iterator[str]:
     user, group = account if account is not None else (None, None)
     if account is not None:
         os.chown(folder, *account)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(folder)}
     try:
         # A locale that does not sort by code point, so that a missing collation shows.
@@ -89,14 +83,14 @@ def postgresql() -> Iterator[str]:
             yield url
         finally:
             server.send_signal(signal.SIGINT)  # fast shutdown
-            server.wait(timeout=30)
+            server.wait(timeout=120)
     finally:
         shutil.rmtree(folder)
 
 
 def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     engine = sa.create_engine(url.replace("postgresql", "postgresql+psycopg", 1))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while True:
         assert server.poll() is None, log.read_text(errors="replace")
         try:
