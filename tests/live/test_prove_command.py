@@ -126,6 +126,16 @@ def test_partners_routes_are_proved_with_stand_ins(partnered: Path) -> None:
     assert not (partnered / "run" / "twin").exists()
 
 
+def test_a_partners_ca_that_is_not_applied_yet_is_no_finding(partnered: Path) -> None:
+    """What is proved is what was applied: neither the partner's next CA in the old one's place, nor none at all, shuts its routes."""
+    (partnered / "globex.pem").write_bytes(authority("globex").pem)
+    done = gatewright(partnered, "prove", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "with stand-ins: admitted: client of globex as erp, /erp/, tls1.3 h2" in done.stdout
+    (partnered / "globex.pem").unlink()
+    assert gatewright(partnered, "prove").returncode == 0
+
+
 def test_a_partners_route_that_is_too_wide_is_found(partnered: Path) -> None:
     """In the generation's own file the partner's route admits whomever the partner certifies: the stand-in shows it."""
     configuration = partnered / "generations" / "current" / "httpd.conf"

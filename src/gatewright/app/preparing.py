@@ -191,18 +191,23 @@ def members_only(places: Places, policy: Policy, plan: Difference, tools: Tools,
 
 def _stored_anchors(gateway: Gateway, manifest: Manifest, layout: Layout, tools: Tools) -> tuple[Anchor, ...]:
     """The issuing CAs of a generation, from the very files that httpd has read."""
-    known: dict[str, bytes] = {}
-    for apart in dict.fromkeys((None, *(name for name, a in gateway.authorities.items() if a.host is not None))):
-        path = layout.generation / anchor_files(apart)[1]
-        if tools.files.kind(path) is FileKind.FILE:
-            found = x509.load_pem_x509_certificates(tools.files.read(path))
-            known |= {fingerprint(certificate): _pem(certificate) for certificate in found}
+    known = trusted_certificates(tools.files, layout, gateway)
     return tuple(
-        tools.openssl.anchor(name, known[hashed])
+        tools.openssl.anchor(name, _pem(known[hashed]))
         for name in gateway.authorities
         for hashed, _ in manifest.anchors.get(name, ())
         if hashed in known
     )
+
+
+def trusted_certificates(files: Files, layout: Layout, gateway: Gateway) -> dict[str, x509.Certificate]:
+    """The certificates in the files of anchors of a generation of ``gateway``, by :func:`fingerprint`."""
+    known: dict[str, x509.Certificate] = {}
+    for apart in dict.fromkeys((None, *(name for name, a in gateway.authorities.items() if a.host is not None))):
+        path = layout.generation / anchor_files(apart)[1]
+        if files.kind(path) is FileKind.FILE:
+            known |= {fingerprint(c): c for c in x509.load_pem_x509_certificates(files.read(path))}
+    return known
 
 
 def preview(places: Places, gateway: Gateway, tools: Tools) -> Inputs:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from gatewright.errors import Diagnostic, EnvironmentFault
 from gatewright.wiring import places_of, policy_of
 
 if TYPE_CHECKING:
-    from cryptography import x509
-
     from gatewright.app.authority import PkiDeps
     from gatewright.app.places import Places
     from gatewright.app.proving import Attack, Proving, Target
@@ -149,9 +146,12 @@ def _with_twins(places: Places, pki: PkiDeps, target: Target, report: Report, de
 def _target(  # noqa: PLR0917 - a target's fields, in their order
     places: Places, gateway: Gateway, pki: PkiDeps, generation: int, policy_sha256: str, address: str, port: int
 ) -> Target:
+    from gatewright.app.anchors import anchors_of
+    from gatewright.app.generations import read_manifest
     from gatewright.app.proving import Target
     from gatewright.app.proving_enrolment import Enrolment
 
+    manifest = read_manifest(pki.files, places.layout(generation)) if generation else None
     return Target(
         gateway,
         policy_sha256,
@@ -159,9 +159,9 @@ def _target(  # noqa: PLR0917 - a target's fields, in their order
         address,
         port,
         _canary(places, shadow=False),
-        _anchors(places, gateway, pki),
+        anchors_of(places, gateway, generation, pki),
         gid=places.run_as.gid if places.run_as else None,
-        certificate=_served(places, gateway),
+        certificate=manifest.certificate if manifest is not None else "",
         httpd_version=_httpd_version(),
         openssl_version=_openssl_version(),
         enrolment=Enrolment(places.layout(generation).members, places.contacts),
@@ -184,39 +184,6 @@ def _canary(places: Places, *, shadow: bool) -> PurePosixPath:
 
     run = places.run / SHADOW if shadow else places.run
     return (places.published or run) / SOCKET
-
-
-def _anchors(places: Places, gateway: Gateway, pki: PkiDeps) -> dict[str, x509.Certificate]:
-    from cryptography import x509
-
-    from gatewright.app.authority import find_authority
-    from gatewright.prove.cases import issuer_key
-
-    found = {}
-    for name, authority in gateway.every_authority.items():
-        if authority.managed:
-            if name in gateway.authorities:  # of one that is shut out, perhaps nothing was ever made
-                found[str(name)] = find_authority(name, pki).issuing_certificate
-            continue
-        for generation, anchor in enumerate(authority.anchors):
-            path = Path(places.folder / anchor)
-            if name in gateway.authorities or path.is_file():  # of one that is shut out, it may be gone
-                found[issuer_key(name, generation)] = x509.load_pem_x509_certificate(path.read_bytes())
-    return found
-
-
-def _served(places: Places, gateway: Gateway) -> str:
-    """SHA-256 of the certificate that the gateway must show, empty where that cannot be read here."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    own = gateway.certificate
-    relative = own.chain if own is not None and own.chain is not None else "certs/server/chain.pem"
-    try:
-        leaf = x509.load_pem_x509_certificate(Path(places.folder / relative).read_bytes())
-    except (OSError, ValueError):
-        return ""
-    return hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()
 
 
 def _proving(places: Places, pki: PkiDeps) -> Proving:
