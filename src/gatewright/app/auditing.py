@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright.app.authority import PkiDeps
 from gatewright.model.pki import KeyState, LogEntry, Status
-from gatewright.pki.audit import Fault, check_chain
+from gatewright.pki.audit import Fault, check_chain, content
 from gatewright.ports.files import FileKind
 from gatewright.ports.store import Reader
 
@@ -70,7 +69,10 @@ class _Walk:
         self.entries += 1
         self.head = entry.hash.hex()
         self.hashes.add(self.head)
-        body = json.loads(entry.text)
+        try:
+            body = content(entry)
+        except ValueError:
+            return  # which is a fault of the chain
         which = str(body.get("certificate", ""))
         kind = body.get("kind")
         if kind == "issued":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -50,9 +50,17 @@ def issued(certificate: Certificate, issuer_sha256: bytes, at: datetime) -> Even
     )
 
 
+def content(entry: LogEntry) -> Mapping[str, object]:
+    """What ``entry`` says. Raises ``ValueError`` for a text that :func:`link` did not write."""
+    found = json.loads(entry.text)
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
+
+
 def entry_time(entry: LogEntry) -> datetime:
-    """When ``entry`` says it was written."""
-    return datetime.strptime(str(json.loads(entry.text)["at"]), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    """When ``entry`` says it was written. Raises ``ValueError`` where it does not say that."""
+    return datetime.strptime(str(content(entry).get("at")), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +84,20 @@ def check_chain(entries: Iterable[LogEntry]) -> Iterator[Fault]:
             yield Fault(
                 "entry-changed", entry.seq, f"the text of entry {entry.seq} does not have the hash kept with it"
             )
-        elif json.loads(entry.text).get("seq") != entry.seq:
-            yield Fault("entry-moved", entry.seq, f"entry {entry.seq} was written as another entry")
+        else:
+            yield from _said(entry)
         previous, expected = entry.hash, entry.seq + 1
+
+
+def _said(entry: LogEntry) -> Iterator[Fault]:
+    """What is wrong with an entry whose hash is right: whoever can write here can compute hashes, too."""
+    try:
+        moved = content(entry).get("seq") != entry.seq
+    except ValueError as problem:
+        yield Fault("entry-unreadable", entry.seq, f"entry {entry.seq} is not as Gatewright writes them: {problem}")
+        return
+    if moved:
+        yield Fault("entry-moved", entry.seq, f"entry {entry.seq} was written as another entry")
 
 
 def _stamp(moment: datetime) -> str:

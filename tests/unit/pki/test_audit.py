@@ -12,7 +12,9 @@ from tests.pki_world import World, make_world
 from gatewright.app import revoking
 from gatewright.app.auditing import audit
 from gatewright.app.issuing import issue_client
+from gatewright.errors import EnvironmentFault
 from gatewright.model.pki import Reason
+from gatewright.pki.audit import _hash
 
 
 @pytest.fixture
@@ -41,6 +43,8 @@ def test_an_honest_store_passes(world: World) -> None:
     ("statement", "code"),
     [
         ("UPDATE log SET text = replace(text, 'erp', 'eve') WHERE text LIKE '%erp.example%'", "entry-changed"),
+        ("UPDATE log SET text = 'no JSON' WHERE seq = 3", "entry-changed"),
+        ("UPDATE log SET text = '[1]' WHERE seq = 3", "entry-changed"),
         ("UPDATE log SET hash = zeroblob(32) WHERE seq = 2", "entry-changed"),
         ("UPDATE log SET previous = zeroblob(32) WHERE seq = 3", "chain-broken"),
         ("DELETE FROM log WHERE seq = 4", "entry-missing"),
@@ -78,3 +82,40 @@ def test_a_lost_key_is_noticed(world: World) -> None:
     for path in (world.folder / "keys").glob("*.batch.pem"):
         path.unlink()
     assert {f.code for f in audit(world.deps).faults} == {"key-missing"}
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", "{}"])
+def test_an_entry_that_nobody_wrote_is_noticed_although_its_hash_is_right(world: World, text: str) -> None:
+    """Whoever can write into the store can compute the hash of what they write; the last entry, so that the chain holds."""
+    with world.store.reading() as reader:
+        last = reader.last_entry()
+    assert last is not None
+    _tamper(
+        world, f"UPDATE log SET text = '{text}', hash = x'{_hash(last.previous, text).hex()}' WHERE seq = {last.seq}"
+    )
+    found = {fault.code for fault in audit(world.deps).faults}
+    assert found & {"entry-unreadable", "entry-moved"}, found
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE certificates SET status = 'lost' WHERE id = 3",
+        "UPDATE certificates SET names = 'x' WHERE id = 3",
+        "UPDATE ca_generations SET role = 'x' WHERE id = 1",
+    ],
+)
+def test_a_row_that_nobody_wrote_is_a_damaged_store(world: World, statement: str) -> None:
+    """What no Gatewright writes is told as damage with the way out, whichever command meets it."""
+    _tamper(world, statement)
+    with pytest.raises(EnvironmentFault) as caught:
+        audit(world.deps)
+    assert caught.value.diagnostics[0].code == "store-damaged"
+
+
+def test_nothing_is_issued_after_an_entry_that_cannot_be_read(world: World) -> None:
+    """The time of the last entry guards against a clock set back; without it nothing is signed."""
+    _tamper(world, "UPDATE log SET text = 'no JSON' WHERE seq = (SELECT max(seq) FROM log)")
+    with pytest.raises(EnvironmentFault) as caught:
+        world.clients()
+    assert caught.value.diagnostics[0].code == "store-damaged"

@@ -326,7 +326,7 @@ class StoreTransaction(StoreReader):
         rows: list[dict[str, object]] = []
         for event in events:
             if last is not None and not rows and not clock_is_right:
-                _refuse_clock_set_back(audit.entry_time(last), event.at)
+                _refuse_clock_set_back(_time_of(last), event.at)
             entry = audit.link(seq + 1, event, previous)
             seq, previous = entry.seq, entry.hash
             rows.append({"seq": entry.seq, "text": entry.text, "previous": entry.previous, "hash": entry.hash})
@@ -354,6 +354,25 @@ _INSERT_LOG = sa.insert(t.log)
 @functools.cache
 def _highest(table: sa.Table) -> sa.Select[Any]:
     return sa.select(sa.func.max(table.c.id))
+
+
+def _damaged(what: str, problem: Exception) -> EnvironmentFault:
+    """The error for what no Gatewright wrote into the store."""
+    return EnvironmentFault(
+        Diagnostic(
+            "store-damaged",
+            f"the store is damaged: {what} cannot be read ({problem})",
+            "it was changed by something else than Gatewright, or is half of something; nothing was changed now",
+            "restore the latest backup of the gateway's folder, or of the database",
+        )
+    )
+
+
+def _time_of(entry: LogEntry) -> datetime:
+    try:
+        return audit.entry_time(entry)
+    except ValueError as problem:
+        raise _damaged(f"entry {entry.seq} of the log", problem) from problem
 
 
 def _refuse_clock_set_back(last: datetime, now: datetime) -> None:
@@ -436,6 +455,13 @@ def _row(number: int, certificate: Certificate) -> dict[str, object]:
 
 
 def _certificate(row: Row[Any]) -> Certificate:
+    try:
+        return _certificate_of(row)
+    except (ValueError, TypeError) as problem:
+        raise _damaged(f"certificate {row.id}", problem) from problem
+
+
+def _certificate_of(row: Row[Any]) -> Certificate:
     return Certificate(
         issuer=row.issuer,
         serial=row.serial,
@@ -459,6 +485,13 @@ def _certificate(row: Row[Any]) -> Certificate:
 
 
 def _generation(row: Row[Any]) -> CaGeneration:
+    try:
+        return _generation_of(row)
+    except (ValueError, TypeError) as problem:
+        raise _damaged(f"CA generation {row.id}", problem) from problem
+
+
+def _generation_of(row: Row[Any]) -> CaGeneration:
     return CaGeneration(
         id=row.id,
         authority=row.authority,
