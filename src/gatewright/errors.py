@@ -14,7 +14,7 @@ Exit code 70 (``EX_SOFTWARE`` of ``sysexits.h``) is kept for a bug in Gatewright
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -93,11 +93,6 @@ class GatewrightError(Exception):
             raise ValueError(msg)
         self.diagnostics: tuple[Diagnostic, ...] = diagnostics
         super().__init__("; ".join(d.what for d in diagnostics))
-
-    @classmethod
-    def of(cls, diagnostics: Iterable[Diagnostic]) -> GatewrightError:
-        """The same error from any iterable of diagnostics."""
-        return cls(*diagnostics)
 
 
 class FindingError(GatewrightError):

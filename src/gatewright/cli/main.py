@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _run(words)
         except GatewrightError as error:
-            return _console(_before_parsing(words)).fail(error)
+            return _fail(words, error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -67,6 +67,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("GATEWRIGHT_DEBUG") == "1":
             raise
         return _bug(error, words)
+
+
+def _fail(words: Sequence[str], error: GatewrightError) -> int:
+    how = _before_parsing(words)
+    try:
+        return _console(how).fail(error)
+    except GatewrightError as unwritten:  # the JSON could not be written; that is said where people read
+        how.json = False
+        return _console(how).fail(unwritten)
 
 
 def top_parser() -> Parser:

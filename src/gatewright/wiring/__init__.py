@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from gatewright.errors import EXIT_OK, Diagnostic, EnvironmentFault, UsageError
-from gatewright.wiring.ourselves import ourselves
+from gatewright.wiring.ourselves import ended_with, ourselves
 
 if TYPE_CHECKING:
     from gatewright.app.places import Places
@@ -355,18 +355,8 @@ def _detached(places: Places, ready: Callable[[ReadyInfo], None]) -> int:
     if code is None:
         ready(ready_info(json.loads(said)))
         return EXIT_OK
-    kind = UsageError if code == UsageError.exit_code else EnvironmentFault
-    raise kind(*_diagnostics(said, log))
-
-
-def _diagnostics(said: bytes, log: Path) -> tuple[Diagnostic, ...]:
-    import json
-
-    found = json.loads(said)["diagnostics"] if said.strip() else []
-    if not found:
-        what = "the detached gateway ended before it was ready"
-        return (Diagnostic("detached-start-failed", what, "", f"read its last words: tail {log}"),)
-    return tuple(Diagnostic.from_dict(d) for d in found)
+    what = "the detached gateway ended before it was ready"
+    raise ended_with(code, said, Diagnostic("detached-start-failed", what, "", f"read its last words: tail {log}"))
 
 
 def policy_of(places: Places, say: Say | None = None) -> Policy:

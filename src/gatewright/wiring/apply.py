@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewright.errors import EXIT_OK, Diagnostic, EnvironmentFault, FindingError, GatewrightError, UsageError
+from gatewright.errors import EXIT_OK, Diagnostic, EnvironmentFault
 from gatewright.wiring import places_of, policy_of, tools_here
-from gatewright.wiring.ourselves import ourselves
+from gatewright.wiring.ourselves import ended_with, ourselves, with_code
 
 if TYPE_CHECKING:
     from gatewright.app.applying import ApplyReport, Choice, Outside
@@ -88,32 +88,20 @@ def prepared_and_proved(places: Places, say: Say) -> Prepared:
         applying = Applying(places, outside, declared, lambda _text: None, running=False)
         done = applying()
     if done.code != EXIT_OK:
-        raise _kind(done.code)(*done.problems)
+        raise with_code(done.code, done.problems)
     return applying.prepared
 
 
 def _apply_apart(places: Places) -> None:
     """Apply in another process, and raise what it told."""
-    import json
-
     command = ourselves("-C", str(places.folder), "--json", "apply", "--starting")
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
     )
     if done.returncode == EXIT_OK:
         return
-    told = json.loads(done.stdout) if done.stdout.strip() else {}
-    problems = [Diagnostic.from_dict(d) for d in (*told.get("problems", ()), *told.get("diagnostics", ()))]
-    if not problems:
-        what = f"preparing the gateway ended with code {done.returncode} and without a word"
-        problems = [Diagnostic("not-prepared", what, "", "see why: gatewright apply")]
-    raise _kind(done.returncode)(*problems)
-
-
-def _kind(code: int) -> type[GatewrightError]:
-    """The error that ends with this exit code."""
-    kinds: tuple[type[GatewrightError], ...] = (UsageError, EnvironmentFault)
-    return next((kind for kind in kinds if kind.exit_code == code), FindingError)
+    what = f"preparing the gateway ended with code {done.returncode} and without a word"
+    raise ended_with(done.returncode, done.stdout, Diagnostic("not-prepared", what, "", "see why: gatewright apply"))
 
 
 class Proofs:

@@ -142,6 +142,21 @@ def test_a_full_disk_is_said() -> None:
     assert done.stderr.startswith(b"error: the output cannot be written: No space left on device [output-not-written]")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_is_said_of_errors_too() -> None:
+    """An error that was to be told as JSON and cannot be written is said on standard error, and is no bug."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gatewright", "--json", "nonsense"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=CLEAN,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert done.stderr.startswith(b"error: the output cannot be written: No space left on device [output-not-written]")
+
+
 def test_a_folder_from_the_environment(tmp_path: Path) -> None:
     """GATEWRIGHT_FOLDER is the default of -C, and -C wins over it."""
     absent = str(tmp_path / "absent")
