@@ -35,7 +35,7 @@ def anchors_of(places: Places, gateway: Gateway, number: int, pki: PkiDeps) -> d
         known = manifest.anchors.get(name, ()) if manifest is not None else ()
         for generation, path in enumerate(authority.anchors):
             wanted = known[generation][0] if generation < len(known) else None
-            there = _first(pki.files, places.folder / path)
+            there = first_certificate(pki.files, places.folder / path)
             if there is not None and wanted in {None, fingerprint(there)}:
                 found[issuer_key(name, generation)] = there
             elif wanted in stored:
@@ -43,7 +43,7 @@ def anchors_of(places: Places, gateway: Gateway, number: int, pki: PkiDeps) -> d
     return found
 
 
-def _first(files: Files, path: PurePath) -> x509.Certificate | None:
+def first_certificate(files: Files, path: PurePath) -> x509.Certificate | None:
     """The first certificate in a file, ``None`` where there is none that can be read."""
     if files.kind(path) is not FileKind.FILE:
         return None

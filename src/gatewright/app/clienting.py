@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from cryptography import x509
 
 from gatewright.app.editing import Wanted
+from gatewright.app.own_cas import issuing_files
 from gatewright.app.partnering import parsed_name
+from gatewright.app.showing import read_given
 from gatewright.errors import Diagnostic, FindingError, Severity, UsageError, ValueRejected
 from gatewright.model.gateway import Client, Gateway, Openness, Subject
 from gatewright.model.matchers import EmailAddress, KeyPin, SerialNumber, UriName
 from gatewright.model.values import HostName, Name
+from gatewright.pki import formats
 from gatewright.pki.inspect import issued_by
 from gatewright.pki.matching import match, pin_of
+from gatewright.pki.verify import parsed
+from gatewright.ports.files import Files
 from gatewright.source.decoder import nearest
 from gatewright.source.editing import Document
 
@@ -82,6 +88,24 @@ def add_client(document: Document, gateway: Gateway, wish: NewClient, issuers: I
         document, told = _at_route(document, gateway, name, route)
         notes += told
     return Wanted(document, notes=tuple(notes))
+
+
+def issuers_in(files: Files, folder: PurePath) -> Issuers:
+    """As they stand in the gateway's ``folder``: partners' as the gateway file names them, ours as they are published.
+
+    What comes of it raises :class:`UsageError` for a file that is not there or holds no certificate.
+    """
+
+    def found(gateway: Gateway) -> Mapping[Name, tuple[x509.Certificate, ...]]:
+        known = {}
+        for name, authority in gateway.authorities.items():
+            own = issuing_files(files, folder, name) if authority.managed else []
+            paths = [*own, *(folder / anchor for anchor in authority.anchors)]
+            read = [parsed(c) for p in paths for c in formats.certificates(read_given(files, p), str(p))]
+            known[name] = tuple(c for c in read if c is not None)
+        return known
+
+    return found
 
 
 def remove_client(document: Document, gateway: Gateway, name: str) -> Wanted:

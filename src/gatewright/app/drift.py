@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from cryptography import x509
-
+from gatewright.app.anchors import first_certificate
 from gatewright.app.generations import (
     POLICY,
     Manifest,
@@ -143,12 +142,8 @@ class Drift:
 
     def _leaf(self, path: PurePath) -> str | None:
         """SHA-256 of the first certificate in a file, or ``None`` where there is none that can be read."""
-        if self.files.kind(path) is not FileKind.FILE:
-            return None
-        try:
-            return fingerprint(x509.load_pem_x509_certificate(self.files.read(path)))
-        except ValueError:
-            return None
+        found = first_certificate(self.files, path)
+        return None if found is None else fingerprint(found)
 
 
 def _interrupted(good: int) -> Diagnostic:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography import x509
-
+from gatewright.app.anchors import first_certificate
 from gatewright.app.enrolled import enrolled, whose
 from gatewright.app.listing import Listed, Standing
 from gatewright.app.places import Places
@@ -19,7 +18,7 @@ from gatewright.model.gateway import Gateway
 from gatewright.model.pki import Certificate, Filter, ProfileName
 from gatewright.model.values import Name
 from gatewright.pki.inspect import issued_by
-from gatewright.ports.files import FileKind, Files
+from gatewright.ports.files import Files
 from gatewright.ports.store import Reader
 
 THEIR_CA = "their CA"
@@ -169,10 +168,9 @@ class Parties:
 
     def needing(self, gateway: Gateway, authority: Name, file: str) -> tuple[Name, ...]:
         """Clients with an enrolled certificate that the CA in ``file`` issued: as far as it is known here who still needs it."""
-        path = self.places.folder / file
-        if self.files.kind(path) is not FileKind.FILE:
+        anchor = first_certificate(self.files, self.places.folder / file)
+        if anchor is None:
             return ()
-        anchor = x509.load_pem_x509_certificate(self.files.read(path))
         mine = {n: c for n, c in gateway.clients.items() if c.authority == authority and c.by_enrolment}
         entries = enrolled(self.files, self.places, authority, self.now) if mine else ()
         issued = [e.certificate for e in entries if issued_by(e.certificate, anchor)]
@@ -181,9 +179,8 @@ class Parties:
     def _anchors(self, gateway: Gateway, authority: Name) -> list[tuple[str, CertificateState]]:
         found = []
         for file in gateway.authorities[authority].anchors:
-            path = self.places.folder / file
-            if self.files.kind(path) is FileKind.FILE:
-                certificate = x509.load_pem_x509_certificate(self.files.read(path))
+            certificate = first_certificate(self.files, self.places.folder / file)
+            if certificate is not None:
                 found.append((str(file), state_of(ANCHOR, authority, certificate, self.now)))
         return found
 

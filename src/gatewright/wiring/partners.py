@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ from gatewright.wiring import places_of
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from gatewright.app.clienting import Issuers
     from gatewright.app.editing import EditReport, Wanted
     from gatewright.app.parties import Parties
     from gatewright.app.partnering import Needing
     from gatewright.model.gateway import Gateway
-    from gatewright.model.values import Name
     from gatewright.source.editing import Document
 
 
@@ -91,20 +91,9 @@ def certificate(path: Path) -> x509.Certificate:
     return found
 
 
-def issuers(folder: Path) -> Callable[[Gateway], Mapping[Name, tuple[x509.Certificate, ...]]]:
-    """How the issuing CAs of each authority are found: partners' as the file names them, ours as they are published."""
+def issuers(folder: Path) -> Issuers:
+    """How the issuing CAs of each authority are found."""
+    from gatewright.app.clienting import issuers_in
+    from gatewright.edges.files import LocalFiles
 
-    def found(gateway: Gateway) -> Mapping[Name, tuple[x509.Certificate, ...]]:
-        from cryptography import x509
-
-        def read(path: Path) -> tuple[x509.Certificate, ...]:
-            return tuple(x509.load_pem_x509_certificates(path.read_bytes())) if path.is_file() else ()
-
-        known = {}
-        for name, authority in gateway.authorities.items():
-            own = sorted((folder / "certs" / "ca").glob(f"{name}-issuing*.pem")) if authority.managed else []
-            paths = [*own, *(folder / anchor for anchor in authority.anchors)]
-            known[name] = tuple(c for path in paths for c in read(path))
-        return known
-
-    return found
+    return issuers_in(LocalFiles(), folder)
