@@ -36,12 +36,19 @@ def request(ask: Ask, fill: Callable[[str], str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
+def number(text: str, base: int = 10) -> int:
+    """A number as HTTP writes it: digits and nothing else (RFC 9110 §8.6, RFC 9112 §7.1). Raises :class:`Broken` for anything else."""
+    if not text or not set(text) <= set("0123456789abcdefABCDEF"[: 10 if base == 10 else None]):
+        raise Broken
+    return int(text, base)
+
+
 class Reader:
     """Reads answers from a wire, one after the other."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._rest = b""
+        self._rest = bytearray()
 
     def answer(self, method: str) -> Answer:
         """The next final answer (1xx are skipped). Raises :class:`Broken` where none comes."""
@@ -64,35 +71,35 @@ class Reader:
             if len(self._rest) > _MOST_HEAD or (self._rest and not b"HTTP/1.".startswith(self._rest[:7])):
                 raise Broken
             self._rest += self._wire.receive()
-        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        head = self._up_to(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         words = first.split(" ", 2)
-        if len(words) < 2 or not words[1].isdigit():
+        if len(words) < 2:
             raise Broken
         headers = {}
         for line in lines:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         more = headers.get("connection", "").lower() != "close" and words[0] == "HTTP/1.1"
-        return Answer(int(words[1]), headers, more=more)
+        return Answer(number(words[1]), headers, more=more)
 
     def _body(self, found: Answer, method: str) -> None:
         if method == "HEAD" or found.status in {204, 304}:
             return
         if found.headers.get("transfer-encoding", "").lower() == "chunked":
-            while size := int(self._line().partition(b";")[0], 16):
+            while size := number(self._line().partition(b";")[0].decode("latin-1"), 16):
                 found.body += self._exactly(size)
                 self._line()
             while self._line():
                 pass
         elif "content-length" in found.headers:
-            found.body = self._exactly(int(found.headers["content-length"]))
+            found.body = self._exactly(number(found.headers["content-length"]))
         else:
             found.more = False
             try:
                 while len(found.body) < _MOST_BODY:
-                    found.body += self._rest or self._wire.receive()
-                    self._rest = b""
+                    found.body += bytes(self._rest) or self._wire.receive()
+                    self._rest.clear()
             except Broken:
                 if not self._wire.signs.closed:
                     raise
@@ -100,13 +107,18 @@ class Reader:
     def _line(self) -> bytes:
         while b"\r\n" not in self._rest:
             self._rest += self._wire.receive()
-        line, _, self._rest = self._rest.partition(b"\r\n")
-        return line
+        return self._up_to(b"\r\n")
+
+    def _up_to(self, mark: bytes) -> bytes:
+        found = bytes(self._rest[: self._rest.index(mark)])
+        del self._rest[: len(found) + len(mark)]
+        return found
 
     def _exactly(self, size: int) -> bytes:
         if size > _MOST_BODY:
             raise Broken
         while len(self._rest) < size:
             self._rest += self._wire.receive()
-        data, self._rest = self._rest[:size], self._rest[size:]
+        data = bytes(self._rest[:size])
+        del self._rest[:size]
         return data

@@ -17,7 +17,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 
-from gatewright.edges.probing.h1 import Answer
+from gatewright.edges.probing.h1 import Answer, number
 from gatewright.edges.probing.wire import Broken, Wire
 from gatewright.prove.cases import Ask
 
@@ -88,7 +88,7 @@ class Talk:
             for name, value in event.headers or ():
                 text, content = _text(name), _text(value)
                 if text == ":status":
-                    found.status = int(content)
+                    found.status = number(content)
                 else:
                     found.headers[text] = content
         elif isinstance(event, DataReceived):

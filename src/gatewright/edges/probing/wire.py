@@ -21,6 +21,8 @@ from gatewright.prove.minting import Credential
 _VERSIONS = {Tls.V10: 0x0301, Tls.V11: 0x0302, Tls.V12: 0x0303, Tls.V13: 0x0304}
 _ALPN = {Http.H1: b"http/1.1", Http.H2: b"h2"}
 _CHUNK = 65_536
+_MOST = 64 << 20
+"""Octets read from one connection: more than all that may share one are answered with. Whoever sends without end is not listened to."""
 
 
 class Broken(Exception):
@@ -67,6 +69,7 @@ class Wire:
     signs: Signs = field(default_factory=Signs)
     tls: SSL.Connection | None = None
     _socket: socket.socket | None = None
+    _left: int = field(default_factory=lambda: _MOST)
 
     def open(self) -> None:
         """Connect. Raises :class:`Broken`."""
@@ -198,8 +201,12 @@ class Wire:
             data = self._socket.recv(_CHUNK)
         except OSError as problem:
             raise self._broken(problem) from problem
+        self._left -= len(data)
         if not data:
             self.signs.closed = True
+            raise Broken
+        if self._left < 0:
+            self.signs.note = f"it sent more than {_MOST} octets"
             raise Broken
         return data
 
