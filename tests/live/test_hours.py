@@ -44,6 +44,8 @@ routes:
   /later/: {{ respond: {{ text: ok }}, access: {{ clients: [alice], during: {{ days: [{LATER}], from: "06:30" }} }} }}
   /later/nested/: {{ respond: {{ text: ok }}, access: [bob] }}
   /later/nested/again/: {{ respond: {{ text: ok }}, access: {{ any-of: [globex], during: {{ days: [{LATER}] }} }} }}
+  /exact: {{ respond: {{ text: ok }}, access: {{ clients: [alice], during: {{ days: [{LATER}] }} }} }}
+  /exact/: {{ respond: {{ text: ok }}, access: [bob] }}
   /group: {{ respond: {{ text: ok }}, access: {{ clients: [both], during: {{ days: [{LATER}] }} }} }}
   /password/:
     respond: {{ text: ok }}
@@ -56,6 +58,8 @@ EXPECTED = {
     "/later/x": {"alice": f"{LATER} 06:30 to 24:00 UTC", "bob": REFUSED, "erp": REFUSED, "gone": "certificate_revoked"},
     "/later/nested/x": {"alice": REFUSED, "bob": "", "erp": REFUSED, "gone": "certificate_revoked"},
     "/later/nested/again/x": {"alice": REFUSED, "bob": REFUSED, "erp": f"{LATER} UTC", "gone": "certificate_revoked"},
+    "/exact": {"alice": f"{LATER} UTC", "bob": REFUSED, "erp": REFUSED, "gone": "certificate_revoked"},
+    "/exact/x": {"alice": REFUSED, "bob": "", "erp": REFUSED, "gone": "certificate_revoked"},
     "/group": {"alice": f"{LATER} UTC", "bob": REFUSED, "erp": REFUSED, "gone": "certificate_revoked"},
     "/password/x": {"alice": f"{LATER} UTC", "bob": REFUSED, "erp": REFUSED, "gone": "certificate_revoked"},
 }
@@ -125,8 +129,9 @@ def test_only_whom_the_hour_keeps_out_is_told_it(tmp_path: Path, table_from: int
     [
         (r"(SetEnvIfExpr .*)in \{'alice.example.org'\}", r"\1in {'bob.example.org'}", "/later/x", "bob"),
         (r"\n *SetEnvIf Request_URI \"\^\" !GW_HOURS", "", "/later/nested/x", "alice"),
+        (r"\n *SetEnvIf Request_URI \"\^\" !GW_HOURS", "", "/exact/x", "alice"),
     ],
-    ids=["who", "forget"],
+    ids=["who", "forget", "forget-exact"],
 )
 def test_without_one_of_its_lines_it_would_tell_others(
     tmp_path: Path, gone: str, instead: str, path: str, who: str

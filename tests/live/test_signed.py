@@ -47,6 +47,9 @@ routes:
   /echo/:         {{ access: any-client, backend: {{ url: "http://127.0.0.1:{echo}", identity: [{words}], signed: orders }} }}
   /echo/plain/:   {{ access: any-client, backend: "http://127.0.0.1:{echo}" }}
   /echo/open/:    {{ access: public, backend: {{ url: "http://127.0.0.1:{echo}", signed: orders }} }}
+  /exact:         {{ access: any-client, backend: {{ url: "http://127.0.0.1:{echo}", identity: [{words}], signed: orders }} }}
+  /exact/:        {{ access: any-client, backend: "http://127.0.0.1:{echo}" }}
+  /exact/open/:   {{ access: public, backend: "http://127.0.0.1:{echo}" }}
   /other/:        {{ access: any-client, backend: {{ url: "http://127.0.0.1:{echo}", signed: other }} }}
   /mapped/:       {{ access: any-client, backend: {{ url: "http://127.0.0.1:{echo}/in/ner/", signed: orders }} }}
   /wsgi/:         {{ access: any-client, backend: {{ url: "http://127.0.0.1:{wsgi}", signed: orders }} }}
@@ -308,6 +311,11 @@ def test_only_the_route_that_says_so_is_signed(scene: Scene, lab: Lab) -> None:
     assert "x-client-subject" in plain
     assert not {name for name in opened if name.startswith(("x-client", "client-cert", "x-ssl"))}
     assert opened["x-gateway-signature"]
+    # An exact path stands around what lies below it, too: httpd runs its lines there.
+    exact, below, opened = (told(path) for path in ("/exact", "/exact/x", "/exact/open/x"))
+    assert {"x-gateway-signature", "x-forwarded-client-cert", "x-client-dns"} <= exact.keys()
+    assert below.keys() == plain.keys()
+    assert not {name for name in opened if name.startswith(("x-gateway", "x-client", "client-cert", "x-ssl"))}
     assert other["x-gateway-signature"] != orders["x-gateway-signature"]
     assert told("/mapped/a?b")["x-gateway-target"] == "/in/ner/a?b"
 

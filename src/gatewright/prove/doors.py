@@ -264,7 +264,8 @@ class Doors:
         if route.backend is None:
             return ()
         parts = path.rstrip("/").split("/")
-        above = (self.gateway.routes.get(RoutePath("/".join(parts[:size]) + "/")) for size in range(1, len(parts)))
+        over = ["/".join(parts[:size]) for size in range(1, len(parts) + path.is_tree)]
+        above = (self.gateway.routes.get(RoutePath(one)) for o in over for one in (o, f"{o}/") if one not in {"", path})
         around = any(r is not None and r.backend is not None for r in above)
         return (route.backend.identity, route.backend.signed, around)
 

@@ -173,8 +173,8 @@ def _content(route: Route, proxy: tuple[Node, ...]) -> tuple[Node, ...]:
 
 
 def _around(inputs: Inputs, path: RoutePath) -> Iterator[Route]:
-    """The routes whose locations also hold for this path."""
-    ends = (m.end() for m in re.finditer("/", path) if m.end() < len(path))
+    """The routes whose locations also hold for this path: httpd takes an exact one, ``/a``, for all below it as well."""
+    ends = (end for m in re.finditer("/", path) for end in m.span() if 0 < end < len(path))
     found = (inputs.gateway.routes.get(RoutePath(path[:end])) for end in ends)
     return (route for route in found if route is not None)
 
