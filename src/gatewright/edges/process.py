@@ -15,7 +15,7 @@ from types import FrameType
 
 from gatewright.errors import Diagnostic, EnvironmentFault
 from gatewright.plan.happenings import Signal
-from gatewright.ports.process import Ended, Launch, ProcessId
+from gatewright.ports.process import OURS_ALONE, Ended, Launch, ProcessId
 
 _PROC = Path("/proc")
 _STATE, _GROUP, _THREADS, _STARTED = 0, 2, 17, 19
@@ -88,6 +88,7 @@ class LocalProcesses:
                     cwd=launch.folder,
                     env=dict(launch.environment),
                     start_new_session=True,
+                    umask=OURS_ALONE,
                 )
             finally:
                 os.close(output)

@@ -19,6 +19,7 @@ from gatewright.diagnose.loglines import READY, parse_error_line
 from gatewright.diagnose.startup import Attempt, explain_start
 from gatewright.errors import Diagnostic, EnvironmentFault
 from gatewright.model.credentials import KEY
+from gatewright.ports.process import OURS_ALONE
 from gatewright.ports.shadow import ShadowPlan
 
 _PATIENCE_S = 20.0
@@ -136,7 +137,8 @@ def _spawn(plan: ShadowPlan, port: int, environment: Mapping[str, str], helper: 
     try:
         for name in ("error.log", "shadow.out"):
             Path(plan.logs / name).unlink(missing_ok=True)
-        with Path(plan.logs / "shadow.out").open("wb") as output:
+        handle = os.open(plan.logs / "shadow.out", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        with os.fdopen(handle, "wb") as output:
             process = subprocess.Popen(
                 ["/bin/sh", "-c", _KEEPER, "sh", *command],
                 stdin=subprocess.PIPE,
@@ -145,6 +147,7 @@ def _spawn(plan: ShadowPlan, port: int, environment: Mapping[str, str], helper: 
                 cwd=plan.folder,
                 env=dict(environment),
                 start_new_session=True,
+                umask=OURS_ALONE,
             )
     except OSError as error:
         if helper is not None:

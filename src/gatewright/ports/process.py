@@ -10,6 +10,9 @@ from typing import Protocol
 
 from gatewright.plan.happenings import Signal
 
+OURS_ALONE = 0o027
+"""The umask of every httpd: what it creates itself (logs, its pid file) is for its own account and group, whatever ours was started with."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:

@@ -53,6 +53,8 @@ def test_any_client_uses_every_authority() -> None:
         ("/.gatewright-x: { respond: {}", []),
         ("/a: { methods: [GET, HEAD, OPTIONS], respond: {}", []),
         ("/a: { methods: [DELETE], respond: {}", ["method-never-answered"]),
+        ("/a: { methods: [OPTIONS, HEAD], respond: {}", ["head-without-get"]),
+        ("/a: { methods: [HEAD, GET], respond: {}", []),
         ('/a: { methods: [DELETE], backend: "http://b:1"', []),
         ("/a: { respond: { status: 199 }", ["respond-status"]),
         ("/a: { respond: { status: 599 }", []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import sys
 import time
 from pathlib import Path, PurePath
@@ -188,6 +189,20 @@ def test_a_whole_group_is_cleared_though_its_leader_is_gone(tmp_path: Path) -> N
     assert not PROCESSES.leftovers(started, PurePath("/bin/sh"))
     assert PROCESSES.clear_group(started.pid)
     assert not PROCESSES.leftovers(started, PurePath(sys.executable))
+
+
+def test_what_is_started_makes_nothing_for_everybody(tmp_path: Path) -> None:
+    """Whatever umask we were started with: httpd makes its logs with all the rights that its umask leaves (0666)."""
+    before = os.umask(0)
+    try:
+        started = spawn(tmp_path, "open('made', 'w')")
+    finally:
+        os.umask(before)
+    assert reaped(started.pid).code == 0
+    assert {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("made", "out")} == {
+        "made": 0o640,
+        "out": 0o640,
+    }
 
 
 def test_what_cannot_be_run_is_told(tmp_path: Path) -> None:
