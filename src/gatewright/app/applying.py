@@ -437,7 +437,7 @@ def previous(places: Places, tools: Tools, plan: Callable[[bytes], PlanReport]) 
             )
         )
     manifest = g.read_manifest(files, places.layout(number))
-    changed = g.changed_by_hand(files, places.layout(number), manifest) if manifest is not None else (g.MANIFEST,)
+    changed = g.differences(files, places.layout(number))
     missing = [p for p in (manifest.chain, manifest.key) if not _is_file(tools, p)] if manifest is not None else []
     if changed or missing:
         raise FindingError(_not_whole(number, [*changed, *missing]))

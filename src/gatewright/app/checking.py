@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import PurePath
 
 from gatewright.app.own_cas import issuing_files
@@ -13,7 +13,7 @@ from gatewright.model.gateway import Declared, Gateway
 from gatewright.ports.clock import Clock
 from gatewright.ports.files import FileKind, Files
 from gatewright.ports.inspect import CertificateInspector
-from gatewright.source import decode_text, load
+from gatewright.source import Misread, decode_text, load
 
 _MAX_LINKS = 40
 """Symbolic links followed for one path: what Linux does (path_resolution(7), ELOOP)."""
@@ -121,10 +121,32 @@ def check_gateway(
 ) -> tuple[Declared, list[Diagnostic]]:
     """The gateway and everything the rules say about it, errors and warnings.
 
-    Raises :class:`UsageError` where the file cannot be understood at all.
+    Raises :class:`UsageError` where the file has problems of form, with all there are.
     """
-    declared = read_gateway(files, folder, file)
-    return declared, check(declared, gather_facts(declared, files, folder, clock, inspect))
+
+    def judged(declared: Declared, left_out: Collection[str] | None = None) -> list[Diagnostic]:
+        facts = gather_facts(declared, files, folder, clock, inspect)
+        return check(declared, facts, left_out=left_out)
+
+    declared = all_told(lambda: read_gateway(files, folder, file), judged)
+    return declared, judged(declared)
+
+
+def all_told(
+    read: Callable[[], Declared], judged: Callable[[Declared, Collection[str]], Sequence[Diagnostic]]
+) -> Declared:
+    """What ``read`` reads. Where that has problems of form, they are raised with those that the rules find in the rest."""
+    try:
+        return read()
+    except Misread as error:
+        if error.rest is None:
+            raise
+        more = judged(error.rest, error.left_out)
+        raise UsageError(*sorted((*error.diagnostics, *more), key=_place)) from None
+
+
+def _place(problem: Diagnostic) -> tuple[int, int]:
+    return (problem.where.line, problem.where.column) if problem.where is not None else (0, 0)
 
 
 def _managed(

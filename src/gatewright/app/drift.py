@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from gatewright.app.anchors import first_certificate
 from gatewright.app.generations import (
     POLICY,
@@ -13,6 +17,7 @@ from gatewright.app.generations import (
     apply_lock,
     changed_by_hand,
     current_number,
+    differences,
     pending_number,
     read_manifest,
     stored_policy,
@@ -23,7 +28,7 @@ from gatewright.app.places import Places
 from gatewright.app.policy import applied_gateway
 from gatewright.app.preparing import fingerprint
 from gatewright.app.running import is_held, read_record
-from gatewright.errors import Diagnostic, Severity, UsageError
+from gatewright.errors import Diagnostic, EnvironmentFault, Severity, UsageError
 from gatewright.model.gateway import Gateway
 from gatewright.model.virtual_hosts import in_force
 from gatewright.ports.files import FileKind, Files
@@ -116,12 +121,11 @@ class Drift:
             yield from self._running(number, manifest, gateway)
 
     def _certificate(self, manifest: Manifest, gateway: Gateway | None) -> Iterator[Diagnostic]:
-        on_disk = self._leaf(PurePath(manifest.chain))
-        if on_disk != manifest.certificate or self.files.kind(PurePath(manifest.key)) is not FileKind.FILE:
+        if _lost_certificate(self.files, manifest):
             yield _certificate_file(manifest)
         own = gateway.certificate if gateway is not None else None
         if own is not None and own.chain is not None:
-            offered = self._leaf(self.places.folder / own.chain)
+            offered = _leaf(self.files, self.places.folder / own.chain)
             if offered is not None and offered != manifest.certificate:
                 yield _renewed_by_hand(str(own.chain))
 
@@ -140,10 +144,38 @@ class Drift:
         elif served != manifest.certificate:
             yield _other_certificate(f"{address}:{port}", served, manifest)
 
-    def _leaf(self, path: PurePath) -> str | None:
-        """SHA-256 of the first certificate in a file, or ``None`` where there is none that can be read."""
-        found = first_certificate(self.files, path)
-        return None if found is None else fingerprint(found)
+
+def damaged(files: Files, places: Places, number: int) -> tuple[str, ...]:
+    """What httpd reads when it starts on generation ``number`` and is not as it was written.
+
+    The gateway file that it was made from is not read by httpd, and not looked at.
+    """
+    layout = places.layout(number)
+    changed = tuple(name for name in differences(files, layout) if name != POLICY)
+    manifest = read_manifest(files, layout)
+    return changed if manifest is None else (*changed, *_lost_certificate(files, manifest))
+
+
+def _lost_certificate(files: Files, manifest: Manifest) -> tuple[str, ...]:
+    """The files of the server's certificate and key that are not what they were."""
+    leaf = first_certificate(files, PurePath(manifest.chain))
+    if leaf is None or fingerprint(leaf) != manifest.certificate:
+        return (manifest.chain,)
+    return () if _belongs(files, PurePath(manifest.key), leaf) else (manifest.key,)
+
+
+def _leaf(files: Files, path: PurePath) -> str | None:
+    """SHA-256 of the first certificate in a file, or ``None`` where there is none that can be read."""
+    found = first_certificate(files, path)
+    return fingerprint(found) if found is not None else None
+
+
+def _belongs(files: Files, path: PurePath, leaf: x509.Certificate) -> bool:
+    """Whether the file holds the certificate's private key."""
+    try:
+        return load_pem_private_key(files.read(path), None).public_key() == leaf.public_key()
+    except (EnvironmentFault, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
 
 
 def _interrupted(good: int) -> Diagnostic:

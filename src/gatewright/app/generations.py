@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gatewright.app.places import Places
+from gatewright.errors import Diagnostic, FindingError
 from gatewright.model.machine import Artifact, Layout
 from gatewright.ports.files import FileKind, Files
 
@@ -113,9 +114,13 @@ def last_good(files: Files, places: Places) -> int:
 
 def is_whole(files: Files, places: Places, number: int) -> bool:
     """Whether the generation's files are as they were written."""
-    layout = places.layout(number)
+    return not differences(files, places.layout(number))
+
+
+def differences(files: Files, layout: Layout) -> tuple[str, ...]:
+    """Files of the generation that are not as they were written; the manifest itself where that cannot be read."""
     manifest = read_manifest(files, layout)
-    return manifest is not None and not changed_by_hand(files, layout, manifest)
+    return (MANIFEST,) if manifest is None else changed_by_hand(files, layout, manifest)
 
 
 def is_kept(files: Files, places: Places, number: int) -> bool:
@@ -186,6 +191,30 @@ def stored_policy(files: Files, layout: Layout) -> bytes | None:
     """The gateway file that the generation was made from, or ``None`` where it was not kept."""
     path = layout.generation / POLICY
     return files.read(path) if files.kind(path) is FileKind.FILE else None
+
+
+def policy_as_applied(files: Files, places: Places, number: int) -> bytes | None:
+    """The gateway file that generation ``number`` was made from, as it was then; ``None`` where there is no generation.
+
+    Raises :class:`FindingError` where that cannot be told any more: another file would be another policy, with nobody's yes.
+    """
+    layout = places.layout(number)
+    text = stored_policy(files, layout) if number else None
+    if not number or (text is not None and not {POLICY, MANIFEST} & set(differences(files, layout))):
+        return text
+    manifest = read_manifest(files, layout)
+    if manifest is not None and files.kind(places.gateway_file) is FileKind.FILE:
+        wanted = files.read(places.gateway_file)
+        if sha256(wanted) == manifest.files.get(POLICY):
+            return wanted
+    raise FindingError(
+        Diagnostic(
+            "generation-changed-by-hand",
+            f"the gateway file that generation {number} was made from is not as it was written, or its manifest is not",
+            "what was in force cannot be told, and nothing else is brought into force unasked",
+            "see what gateway.yaml would change: gatewright plan; then: gatewright apply",
+        )
+    )
 
 
 def changed_by_hand(files: Files, layout: Layout, manifest: Manifest) -> tuple[str, ...]:

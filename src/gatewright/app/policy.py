@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from gatewright.app.checking import gather_facts, read_gateway
+from gatewright.app.checking import all_told, gather_facts, read_gateway
 from gatewright.app.generations import current_number, stored_policy
 from gatewright.app.places import Places
 from gatewright.check import check
@@ -39,8 +40,12 @@ def read_policy(files: Files, folder: PurePath, file: PurePath, clock: Clock, in
     if files.kind(path) is not FileKind.FILE:
         read_gateway(files, folder, file)  # says what stands there instead
     text = files.read(path)
-    declared = load(decode_text(text, str(file)), str(file))
-    found = check(declared, gather_facts(declared, files, folder, clock, inspect))
+
+    def judged(declared: Declared, left_out: Collection[str] | None = None) -> list[Diagnostic]:
+        return check(declared, gather_facts(declared, files, folder, clock, inspect), left_out=left_out)
+
+    declared = all_told(lambda: load(decode_text(text, str(file)), str(file)), judged)
+    found = judged(declared)
     if any(d.severity is Severity.ERROR for d in found):
         raise UsageError(*found)
     return Policy(text, declared, tuple(found))

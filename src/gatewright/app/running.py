@@ -94,6 +94,31 @@ def keep_record(files: Files, places: Places, record: Record) -> None:
     files.write(places.run / "certificates.prom", content, 0o640)
 
 
+def end_path(places: Places) -> PurePosixPath:
+    """Where a supervisor that gave up says why, until the next one serves."""
+    return places.run / "ended.json"
+
+
+def keep_end(files: Files, places: Places, problems: Sequence[Diagnostic], now: datetime) -> None:
+    """Note why the gateway ended by itself: whoever asks next may not have seen its last words."""
+    data = {"when": now.isoformat(), "problems": [problem.as_dict() for problem in problems]}
+    files.write(end_path(places), (json.dumps(data, indent=1) + "\n").encode(), 0o600)
+
+
+def last_end(files: Files, places: Places) -> tuple[Diagnostic, ...]:
+    """Why the gateway ended by itself, if it did."""
+    path = end_path(places)
+    if files.kind(path) is not FileKind.FILE:
+        return ()
+    try:
+        data = json.loads(files.read(path))
+        when = datetime.fromisoformat(data["when"])
+        problems = [Diagnostic.from_dict(problem) for problem in data["problems"]]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    return tuple(replace(p, what=f"it ended by itself at {when:%Y-%m-%d %H:%M:%S} UTC: {p.what}") for p in problems)
+
+
 def is_held(files: Files, places: Places) -> bool:
     """Whether a supervisor runs in this folder. Writes nothing."""
     if files.kind(lock_path(places)) is FileKind.MISSING:
@@ -130,7 +155,7 @@ def status(
     problems = (*drift, *ending(certificates))
     if not running:
         left = orphan(files, places, processes)
-        found = problems if left is None else (_alone(left.pid), *problems)
+        found = (*last_end(files, places), *problems) if left is None else (_alone(left.pid), *problems)
         return StatusReport(
             running, str(places.folder), generation=generation, certificates=certificates, problems=found
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gatewright.app.drift import damaged
 from gatewright.app.generations import apply_lock, current_number, pending_number, settle, switch_to
 from gatewright.app.in_place import before_change
 from gatewright.app.places import Places
@@ -20,7 +21,8 @@ class Settling:
     """Called several times a second while httpd serves; usually three looks at what is there.
 
     ``reload`` has httpd read the current generation again; ``follow`` takes the gateway that is in force from now on; ``again``
-    has what is in force applied and proved once more, by somebody else and in their own time.
+    has what is in force applied and proved once more, by somebody else and in their own time; ``anew`` does so at once, while
+    httpd does not run, and raises :class:`~gatewright.errors.EnvironmentFault` where that fails.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class Settling:
         reload: Callable[[], None],
         follow: Callable[[Gateway], None],
         again: Callable[[], None],
+        anew: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._places, self._files = places, files
         self._say, self._reload, self._follow = say, reload, follow
-        self._again, self._clock = again, clock
+        self._again, self._anew, self._clock = again, anew, clock
+        self._begun = False
         self._seen = current_number(files, places)
         self._not_before = 0.0
 
@@ -64,6 +68,22 @@ class Settling:
         if good and current_number(self._files, self._places) != good:
             self._say(f"The change under way is not proved; httpd starts with the last good generation, {good}.")
             switch_to(self._files, self._places, good)
+        # Before the first start, whoever brings the gateway up has looked.
+        if self._begun:
+            self._start_only_what_was_proved()
+        self._begun = True
+
+    def _start_only_what_was_proved(self) -> None:
+        """What somebody changed or emptied while httpd ran from memory must neither be started nor keep it from starting."""
+        number = current_number(self._files, self._places)
+        changed = damaged(self._files, self._places, number) if number else ()
+        if not changed:
+            return
+        self._say(
+            f"Files that generation {number} needs are not as they were written: {', '.join(changed)}. Nobody has proved that, "
+            "so it is not started; what is in force is made anew and proved first."
+        )
+        self._anew()
 
     def _have_proved(self) -> None:
         """A change of members whose maker was killed before its proof: proved now or taken back, whichever the proof says."""

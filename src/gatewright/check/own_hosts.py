@@ -53,7 +53,7 @@ def host_is_address(view: View) -> Iterator[Finding]:
             yield Finding(("authorities", name, "host"), what, why, "write a DNS name")
 
 
-@rule("public-host-unusable")
+@rule("public-host-unusable", of_the_whole=True)
 def public_host_unusable(view: View) -> Iterator[Finding]:
     """Clients send no address in the handshake (RFC 6066 §3), and a name under which nothing answers is a mistake."""
     for number, host in enumerate(view.gateway.public_hosts):

@@ -5,7 +5,7 @@ A rule is a generator of :class:`Finding`; :func:`rule` registers it under its c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -80,26 +80,37 @@ class View:
 
 Rule = Callable[[View], Iterator[Finding]]
 RULES: dict[str, Rule] = {}
+_OF_THE_WHOLE: set[str] = set()
 
 
-def rule(code: str) -> Callable[[Rule], Rule]:
-    """Register a rule under its stable code."""
+def rule(code: str, *, of_the_whole: bool = False) -> Callable[[Rule], Rule]:
+    """Register a rule under its stable code. ``of_the_whole``: it is about what is nowhere in the file."""
 
     def register(function: Rule) -> Rule:
         assert code not in RULES, code
         assert function.__doc__, code
         RULES[code] = function
+        if of_the_whole:
+            _OF_THE_WHOLE.add(code)
         return function
 
     return register
 
 
-def check(declared: Declared, facts: Facts) -> list[Diagnostic]:
-    """Every finding of every rule, errors and warnings, in the order of the file."""
+def check(declared: Declared, facts: Facts, *, left_out: Collection[str] | None = None) -> list[Diagnostic]:
+    """Every finding of every rule, errors and warnings, in the order of the file.
+
+    ``left_out``: ``declared`` is only a part, without the entries of these names. Then only errors are told that are errors
+    whatever stands in the rest: nothing about what is missing, and nothing about those names.
+    """
     view = View(declared, facts)
     found = [
         Diagnostic(code, finding.what, finding.why, finding.fix, view.where(finding.path), finding.severity)
         for code, function in RULES.items()
+        if left_out is None or code not in _OF_THE_WHOLE
         for finding in function(view)
     ]
+    if left_out is not None:
+        named = [repr(name) for name in left_out]
+        found = [d for d in found if d.severity is Severity.ERROR and not any(name in d.what for name in named)]
     return sorted(found, key=lambda d: (d.where or Span(declared.file), d.code, d.what))

@@ -30,7 +30,7 @@ def unknown_client(view: View) -> Iterator[Finding]:
                 yield Finding(("routes", path, "access", *inner), what, "a name that nobody has admits nobody", fix)
 
 
-@rule("no-authority")
+@rule("no-authority", of_the_whole=True)
 def no_authority(view: View) -> Iterator[Finding]:
     """Without an authority no certificate can be verified, so a protected route is closed to everybody."""
     if view.gateway.authorities:
@@ -43,7 +43,7 @@ def no_authority(view: View) -> Iterator[Finding]:
             yield Finding(("routes", path, "access"), what, why, fix)
 
 
-@rule("no-routes")
+@rule("no-routes", of_the_whole=True)
 def no_routes(view: View) -> Iterator[Finding]:
     """A gateway without routes refuses every request, which is safe and hardly ever meant."""
     if not view.gateway.routes:
@@ -129,7 +129,7 @@ def publish_not_a_tree(view: View) -> Iterator[Finding]:
             yield Finding(("routes", path, "publish"), what, "a path ending in '/' covers them", f"write '{path}/'")
 
 
-@rule("publish-nothing")
+@rule("publish-nothing", of_the_whole=True)
 def publish_nothing(view: View) -> Iterator[Finding]:
     """A partner publishes its own CRLs; without a managed authority every request for one would end in 404."""
     if view.gateway.managed_authorities:

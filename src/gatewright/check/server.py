@@ -16,7 +16,7 @@ _CHAIN = ("certificate", "chain")
 _KEY = ("certificate", "key")
 
 
-@rule("no-server-certificate")
+@rule("no-server-certificate", of_the_whole=True)
 def no_server_certificate(view: View) -> Iterator[Finding]:
     """TLS needs a certificate for the gateway itself, from a managed authority or from the user."""
     if view.gateway.certificate is None and view.gateway.server_authority is None:

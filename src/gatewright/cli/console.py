@@ -89,10 +89,15 @@ class Console:
 
     def fail(self, error: GatewrightError) -> int:
         """Tell ``error`` the way the user asked for, and give its exit code."""
-        if self.json:
-            found = [diagnostic.as_dict() for diagnostic in error.diagnostics]
+        if not self.json:
+            self.complain(error.diagnostics)
+            return error.exit_code
+        found = [diagnostic.as_dict() for diagnostic in error.diagnostics]
+        try:
             self.result({"exit_code": error.exit_code, "diagnostics": found}, "")
-        else:
+        except BrokenPipeError:
+            # Whoever asked has gone: a detached gateway's last words belong into its log.
+            abandon_stdout()
             self.complain(error.diagnostics)
         return error.exit_code
 

@@ -31,6 +31,7 @@ _TRANSIENT = {
     "start-timeout",
     "start-unclassified",
     "start-killed",
+    "apply-under-way",
 }
 
 

@@ -70,10 +70,14 @@ class KeyFiles:
         return key
 
     def holds(self, ref: KeyRef) -> bool:
-        """Whether the file is there."""
+        """Whether the file is there and holds this very key."""
         if not (_SINGLE.match(ref) or _BATCH.match(ref)):
             return False
-        return self._files.kind(self._locate(ref)[0]) is FileKind.FILE
+        path, wanted = self._locate(ref)
+        try:
+            return spki_sha256(from_pem(self._text(path, wanted, ref))).hex() == wanted
+        except (EnvironmentFault, ValueError, TypeError):
+            return False
 
     def remove(self, ref: KeyRef) -> None:
         """Remove the key's file, or the key from its batch."""

@@ -4,8 +4,8 @@ The dataclasses of :mod:`gatewright.model.gateway` are the only description of t
 (:func:`load`), the JSON Schema (:func:`schema`) and the reference page (:func:`reference`).
 """
 
-from gatewright.source.loader import decode_text, load
+from gatewright.source.loader import Misread, decode_text, load
 from gatewright.source.reference import reference
 from gatewright.source.schema import schema
 
-__all__ = ["decode_text", "load", "reference", "schema"]
+__all__ = ["Misread", "decode_text", "load", "reference", "schema"]

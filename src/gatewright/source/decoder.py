@@ -70,12 +70,17 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 
 class Decoder:
-    """One walk over one file: ``places`` and ``problems`` grow on the way."""
+    """One walk over one file: ``places`` and ``problems`` grow on the way.
+
+    ``left_out``: names of entries with a problem. They are missing from the tables, which are good for nothing but looking for
+    more problems then.
+    """
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.places: dict[Path, Place] = {}
         self.problems: list[Diagnostic] = []
+        self.left_out: set[str] = set()
         self._by_shape: dict[type, Callable[[Any, Node, Path], object]] = {
             Text: self._text,
             Whole: self._whole,
@@ -217,15 +222,15 @@ class Decoder:
         if not isinstance(node, Table):
             return self._wrong_type(shape, node, path)
         built: dict[object, object] = {}
-        whole = True
         for name, (place, item) in node.entries.items():
+            before = len(self.problems)
             parsed = self._parsed(shape.key, name, place)
             value = self.decode(shape.item, item, (*path, name), place)
-            if parsed is REFUSED or value is REFUSED:
-                whole = False
+            if len(self.problems) > before or parsed is REFUSED or value is REFUSED:
+                self.left_out.add(name)
             else:
                 built[parsed] = value
-        return MappingProxyType(built) if whole else REFUSED
+        return MappingProxyType(built)
 
     def _access(self, shape: AccessRule, node: Node, path: Path) -> object:
         if isinstance(node, Listing):
@@ -270,12 +275,15 @@ class Decoder:
     def _fields(self, shape: Record, node: Table, path: Path) -> object:
         before = len(self.problems)
         values: dict[str, object] = {}
+        unknown = [name for name in node.entries if name not in shape.keys]
         for name, (place, item) in node.entries.items():
             key = shape.keys.get(name)
             if key is None:
                 self._unknown_key(shape, node, name, path, place)
             else:
                 values[name] = self.decode(key.shape, item, (*path, name), place)
+        if not path and not unknown:
+            before = len(self.problems)  # the file itself: its tables go on without the entries that have a problem
         for key in shape.keys.values():
             if key.required and key.name not in node.entries:
                 self._missing(key, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 
 from gatewright.errors import Diagnostic, Span, UsageError
@@ -10,6 +11,19 @@ from gatewright.model.gateway import Declared, Gateway
 from gatewright.source.decoder import Decoder, describe
 from gatewright.source.shapes import root
 from gatewright.source.tree import Node, Scalar, Table, parse
+
+
+class Misread(UsageError):
+    """A gateway file with problems of form.
+
+    ``rest`` is what was understood, good for nothing but finding more problems, and ``left_out`` the names of the entries that are
+    not in it; ``None`` where too little was understood.
+    """
+
+    def __init__(self, problems: Iterable[Diagnostic], rest: Declared | None, left_out: Iterable[str]) -> None:
+        super().__init__(*problems)
+        self.rest = rest
+        self.left_out = frozenset(left_out)
 
 
 def decode_text(content: bytes, file: str) -> str:
@@ -33,7 +47,7 @@ def decode_text(content: bytes, file: str) -> str:
 def load(text: str, file: str) -> Declared:
     """The gateway that ``text`` declares; ``file`` is the name for messages.
 
-    Raises :class:`UsageError` with every problem found, in the order of the file. What a later rule needs to know about
+    Raises :class:`Misread` with every problem found, in the order of the file. What a later rule needs to know about
     files, certificates and other keys is not judged here (see :mod:`gatewright.check`).
     """
     decoder = Decoder(file)
@@ -43,10 +57,11 @@ def load(text: str, file: str) -> Declared:
         if tree is not None:
             gateway = _gateway(tree, decoder)
             problems = [*problems, *decoder.problems]
+    declared = Declared(gateway, file, MappingProxyType(decoder.places)) if isinstance(gateway, Gateway) else None
     if problems:
-        raise UsageError(*sorted(problems, key=lambda p: p.where or Span(file)))
-    assert isinstance(gateway, Gateway)
-    return Declared(gateway, file, MappingProxyType(decoder.places))
+        raise Misread(sorted(problems, key=lambda p: p.where or Span(file)), declared, decoder.left_out)
+    assert declared is not None
+    return declared
 
 
 def _gateway(tree: Node, decoder: Decoder) -> object:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,7 @@ def setup(say: Say) -> tuple[Httpd, bool]:
 
 
 def _foreground(places: Places, console: Say, ready: Callable[[ReadyInfo], None]) -> int:
-    from gatewright.app.running import httpd_record_path
+    from gatewright.app.running import httpd_record_path, keep_end
     from gatewright.app.supervise import Plan, Runtime, command_of, supervise
     from gatewright.compile.gateway import CONFIGURATION
     from gatewright.compile.passes.credentials import AUTHORIZER_PORT
@@ -190,6 +191,11 @@ def _foreground(places: Places, console: Say, ready: Callable[[ReadyInfo], None]
             every=every,
             before_start=settling.before_start,
         )
+    except EnvironmentFault as fault:
+        # On a full disk the reason is told all the same, only not kept for 'status'.
+        with suppress(EnvironmentFault):
+            keep_end(runtime.files, places, fault.diagnostics, runtime.clock.now())
+        raise
     finally:
         keeper.close()
 
@@ -242,7 +248,7 @@ def _every(
     from gatewright.app.settling import Settling
     from gatewright.edges.clock import SystemClock
     from gatewright.edges.files import LocalFiles
-    from gatewright.wiring.apply import Renewal
+    from gatewright.wiring.apply import Renewal, made_anew
     from gatewright.wiring.credentials import CredentialKeeper
     from gatewright.wiring.enrolment import Enrolment
     from gatewright.wiring.timer import proof_timer
@@ -265,6 +271,7 @@ def _every(
         reload=lambda: os.kill(os.getpid(), signal.SIGUSR1),
         follow=follow,
         again=renewal,
+        anew=lambda: made_anew(places),
         clock=SystemClock(),
     )
 
@@ -290,13 +297,14 @@ def _upkeep(places: Places, gateway: Gateway, tools: Tools, say: Say, renew: Cal
 
 def _tell_ready(places: Places, prepared: Prepared, tools: Tools, ready: Callable[[ReadyInfo], None]) -> None:
     from gatewright.app.generations import mark_kept
-    from gatewright.app.running import Record, keep_record
+    from gatewright.app.running import Record, end_path, keep_record
     from gatewright.edges.clock import SystemClock
     from gatewright.edges.files import LocalFiles
     from gatewright.edges.process import LocalProcesses
     from gatewright.ports.process import ProcessId
 
     files, now = LocalFiles(), SystemClock().now()
+    files.remove(end_path(places))
     mark_kept(files, places, prepared.number, "served", now)
     httpd = ProcessId.parse(files.read(places.run / "httpd.process").decode())
     info = prepared.ready(httpd.pid if httpd else 0, tools.httpd, detached=_is_detached())

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewright.errors import EXIT_OK, Diagnostic, EnvironmentFault
+from gatewright.errors import EXIT_OK, Diagnostic, EnvironmentFault, GatewrightError
 from gatewright.wiring import places_of, policy_of, tools_here
 from gatewright.wiring.ourselves import ended_with, ourselves, with_code
 
@@ -39,7 +39,7 @@ def apply(folder: Path, *, yes: bool, back: bool, again: bool, say: Say, startin
     """
     from gatewright.app.applying import Applying, previous
     from gatewright.app.checking import read_gateway
-    from gatewright.app.generations import current_number, stored_policy
+    from gatewright.app.generations import current_number, policy_as_applied
     from gatewright.edges.files import LocalFiles
     from gatewright.ports.files import FileKind
 
@@ -57,9 +57,9 @@ def apply(folder: Path, *, yes: bool, back: bool, again: bool, say: Say, startin
         return _declared(places, outside.tools, policy_of(places, say), yes=yes, say=say, starting=starting)
 
     def once_more() -> Choice:
-        text = stored_policy(files, places.layout(current_number(files, places)))
+        text = policy_as_applied(files, places, current_number(files, places))
         policy = policy_of(places, say) if text is None else _stored(text)
-        return _declared(places, outside.tools, policy, yes=text is not None, say=say)
+        return _declared(places, outside.tools, policy, yes=text is not None, say=say, starting=starting)
 
     files.make_folder(places.run)
     with apply_locked(places):
@@ -92,9 +92,28 @@ def prepared_and_proved(places: Places, say: Say) -> Prepared:
     return applying.prepared
 
 
-def _apply_apart(places: Places) -> None:
+def made_anew(places: Places) -> None:
+    """What is in force, issued, compiled and proved once more while httpd does not run. Raises :class:`EnvironmentFault`."""
+    from dataclasses import replace
+
+    from gatewright.app.generations import current_number
+    from gatewright.app.running import keep_record, read_record
+    from gatewright.edges.files import LocalFiles
+
+    try:
+        _apply_apart(places, "--again")
+    except GatewrightError as error:
+        raise EnvironmentFault(*error.diagnostics) from error
+    files = LocalFiles()
+    record = read_record(files, places)
+    if record is not None:
+        number = current_number(files, places)
+        keep_record(files, places, replace(record, info=replace(record.info, generation=number)))
+
+
+def _apply_apart(places: Places, *options: str) -> None:
     """Apply in another process, and raise what it told."""
-    command = ourselves("-C", str(places.folder), "--json", "apply", "--starting")
+    command = ourselves("-C", str(places.folder), "--json", "apply", "--starting", *options)
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
     )
