@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gatewright.app.supervise import Plan, Runtime, command_of, supervise
+from gatewright.diagnose.httpd_version import OLDEST
 from gatewright.edges.accounts import LocalAccounts
 from gatewright.edges.clock import SystemClock
 from gatewright.edges.files import LocalFiles
@@ -205,7 +206,7 @@ def tree(tmp_path: Path, httpd: Httpd) -> Iterator[Tree]:
 
 def test_the_httpd_here_is_discovered(httpd: Httpd) -> None:
     """Version, module folder and modules come from the real program."""
-    assert httpd.version >= (2, 4, 47)
+    assert httpd.version >= OLDEST
     assert httpd.has("mod_ssl")
     assert httpd.has("mod_so")
     assert (Path(httpd.module_folder) / "mod_ssl.so").is_file()

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from gatewright.errors import Diagnostic
 from gatewright.model.machine import Httpd
 
-OLDEST = (2, 4, 47)
-"""Older ones lack what every generated configuration needs: ``-e`` tests on hashed names and ErrorLogFormat are there
-earlier, but websocket upgrades through mod_proxy_http came with 2.4.47 (httpd's CHANGES)."""
+OLDEST = (2, 4, 66)
+"""Every generated configuration has ``SSLVHostSNIPolicy``, which came with 2.4.66 (httpd's CHANGES): an older httpd does not know that
+word, and has nothing else by which a name in the handshake is good for requests to that very name only."""
 
 _VERSION = re.compile(r"^Server version: Apache/(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
-_DEFINE = re.compile(r'^ -D ([A-Z0-9_]+)(?:="([^"]*)")?', re.MULTILINE)
+_ROOT = re.compile(r'^ -D HTTPD_ROOT="([^"]+)"', re.MULTILINE)
 _ARCHITECTURE = re.compile(r"^Architecture:\s+(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What ``-V`` says. ``root`` is the compiled-in ServerRoot; ``bits`` 64 or 32; ``defines`` the ``-D`` values."""
+    """What ``-V`` says. ``root`` is the compiled-in ServerRoot; ``bits`` 64 or 32."""
 
     version: tuple[int, int, int]
     root: PurePosixPath
     bits: int
-    defines: Mapping[str, str]
 
 
 def parse_build(text: str) -> Build | None:
@@ -34,12 +33,10 @@ def parse_build(text: str) -> Build | None:
     found = _VERSION.search(text)
     if found is None:
         return None
-    defines = {match[1]: match[2] or "" for match in _DEFINE.finditer(text)}
+    root = _ROOT.search(text)
     architecture = _ARCHITECTURE.search(text)
     bits = 32 if architecture and architecture[1].startswith("32") else 64
-    return Build(
-        (int(found[1]), int(found[2]), int(found[3])), PurePosixPath(defines.get("HTTPD_ROOT") or "/"), bits, defines
-    )
+    return Build((int(found[1]), int(found[2]), int(found[3])), PurePosixPath(root[1] if root else "/"), bits)
 
 
 def parse_static(text: str) -> frozenset[str]:
@@ -68,13 +65,13 @@ def shared_modules(names: Iterable[str]) -> frozenset[str]:
 
 
 def too_old(httpd: Httpd) -> Diagnostic | None:
-    """Refused below :data:`OLDEST`. From there on the version is only a fact that the compiler looks at."""
+    """Why an httpd below :data:`OLDEST` is refused; ``None`` for one that is not."""
     if httpd.version >= OLDEST:
         return None
     oldest = ".".join(map(str, OLDEST))
     return Diagnostic(
         "httpd-too-old",
         f"httpd at {httpd.binary} is {httpd.version_text}; at least {oldest} is needed",
-        "older ones cannot pass WebSockets on, and have known holes in their TLS and proxy modules",
+        "older ones do not know SSLVHostSNIPolicy, which keeps a certificate shown under one name from opening what another name guards",
         "update httpd from your system's packages, or name a newer one: GATEWRIGHT_HTTPD=/path/to/httpd",
     )

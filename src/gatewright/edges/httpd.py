@@ -36,7 +36,7 @@ _PLACES = (
 
 
 class LocalHttpd:
-    """:class:`gatewright.ports.httpd.HttpdFinder` of this machine; ``environment`` as in ``os.environ``."""
+    """Looks for httpd on this machine; ``environment`` as in ``os.environ``."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -50,8 +50,8 @@ class LocalHttpd:
         if named:
             return self._accept(self._named(named))
         found = [httpd for path in self._candidates() if (httpd := ask(path)) is not None]
-        # macOS brings an httpd of its own, often older than Homebrew's: one with TLS, and then the newest, wins.
-        found.sort(key=lambda httpd: (httpd.has("mod_ssl"), httpd.version >= (2, 4, 66)), reverse=True)
+        # macOS brings an httpd of its own, often older than Homebrew's: one with TLS that is new enough wins, then the first found.
+        found.sort(key=lambda httpd: (httpd.has("mod_ssl"), too_old(httpd) is None), reverse=True)
         if not found:
             raise EnvironmentFault(httpd_missing(system_of(os_release()), ("apache2 and httpd on PATH", *_PLACES)))
         return self._accept(found[0])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
-from gatewright.diagnose.httpd_version import module_folders, parse_build, parse_static, shared_modules, too_old
+from gatewright.diagnose.httpd_version import OLDEST, module_folders, parse_build, parse_static, shared_modules, too_old
 from gatewright.diagnose.packages import SYSTEMS, httpd_missing, missing_modules, system_of
 from gatewright.model.machine import Httpd
 
@@ -119,12 +119,12 @@ def test_modules_are_read() -> None:
 
 
 def test_old_versions_are_refused_and_newer_ones_are_not() -> None:
-    """2.4.46 with the reason; 2.4.47 and 2.5 pass."""
-    problem = too_old(httpd((2, 4, 46)))
+    """2.4.65 with the reason; 2.4.66 and 2.5 pass."""
+    problem = too_old(httpd((2, 4, 65)))
     assert problem is not None
-    assert "2.4.46" in problem.what
-    assert "2.4.47" in problem.what
-    assert too_old(httpd((2, 4, 47))) is None
+    assert "2.4.65" in problem.what
+    assert "2.4.66" in problem.what
+    assert too_old(httpd((2, 4, 66))) is None
     assert too_old(httpd((2, 5, 0))) is None
 
 
@@ -147,3 +147,11 @@ def test_no_httpd_names_this_systems_command_first() -> None:
     )
     assert "Debian/Ubuntu: sudo apt-get install apache2-bin openssl" in problem.fix
     assert len(problem.fix.splitlines()) == 5
+
+
+def test_the_oldest_knows_every_word_that_is_generated() -> None:
+    """SSLVHostSNIPolicy came to httpd last of all that every configuration has, with 2.4.66 (httpd's CHANGES)."""
+    generated = list((Path(__file__).parents[2] / "golden").glob("*/httpd.conf"))
+    assert generated
+    assert all("\nSSLVHostSNIPolicy strict\n" in file.read_text() for file in generated)
+    assert OLDEST >= (2, 4, 66)
