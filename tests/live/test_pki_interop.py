@@ -15,7 +15,7 @@ import pytest
 from gatewright.app import revoking
 from gatewright.app.authority import ensure_authority
 from gatewright.app.issuing import IssuedClient, IssuedFiles, ensure_server_certificate, issue_client
-from gatewright.app.publishing import Published, presign_ocsp, publish
+from gatewright.app.publishing import Published, publish
 from gatewright.edges.clock import SystemClock
 from gatewright.model.pki import KeyKind, Reason
 from gatewright.pki.bundle import P12Profile, java_truststore
@@ -84,21 +84,6 @@ def test_openssl_refuses_what_it_must(issued: Issued) -> None:
     told = run("openssl", "verify", *common, "-purpose", "sslclient", issued.server.chain_path, ok=False)
     assert "error 26 at 0 depth" in told
     run("openssl", "verify", *common, "-purpose", "sslserver", issued.client.chain_path, ok=False)
-
-
-def test_openssl_reads_the_ocsp_answers(issued: Issued, tmp_path: Path) -> None:
-    """Good and revoked, signed by a delegated responder that OpenSSL accepts."""
-    folder = Path(presign_ocsp(issued.home, issued.deps))
-    seen = []
-    for answer in folder.iterdir():
-        told = run(
-            "openssl", "ocsp", "-respin", answer, "-text", "-CAfile", issued.home.root_path,
-            "-verify_other", issued.home.issuing_path, "-issuer", issued.home.issuing_path,
-        )  # fmt: skip
-        assert "Response verify OK" in told or "Response Verify OK" in told, told
-        seen.append("revoked" if "Cert Status: revoked" in told else "good")
-    assert seen.count("revoked") == 1
-    assert seen.count("good") == len(seen) - 1
 
 
 def test_gnutls_accepts_certificates_and_crl(issued: Issued, tmp_path: Path) -> None:

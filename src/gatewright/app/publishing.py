@@ -112,33 +112,6 @@ def sign_ahead(authority: AuthorityState, until: datetime, deps: PkiDeps) -> int
     return len(windows)
 
 
-def presign_ocsp(authority: AuthorityState, deps: PkiDeps) -> PurePath:
-    """Sign an OCSP answer for every unexpired certificate of the active issuing CA, as files to be taken elsewhere.
-
-    ``ocsp/<authority>/<request>`` holds the answer to a GET of that request, percent-encoded. For answers over HTTP there
-    is :mod:`gatewright.app.ocsp_answers`: httpd and others refuse the ``%2F`` of such a path, and a POST needs a process.
-    """
-    now = deps.clock.now()
-    responder = delegated_responder(authority, deps)
-    folder = deps.folder / "ocsp" / authority.name
-    deps.files.make_folder(folder)
-    wanted: set[str] = set()
-    with deps.store.reading() as reader:
-        lines = reader.revoked_serials(authority.issuing.id, now, now)
-        revoked = {line.serial: ocsp.Verdict(line.at, line.reason) for line in lines}
-        for known in reader.certificates(Filter(issuer=authority.issuing.id, expires_after=now)):
-            certificate = x509.load_der_x509_certificate(known.der)
-            verdict = revoked.get(certificate.serial_number, ocsp.Verdict())
-            name = ocsp.request_path(certificate, authority.issuing_certificate)
-            content = ocsp.answer(responder, certificate, authority.issuing_certificate, verdict, now)
-            deps.files.write(folder / name, content, 0o644)
-            wanted.add(name)
-    for name in deps.files.list(folder):
-        if name not in wanted:
-            deps.files.remove(folder / name)
-    return folder
-
-
 def _bring_up_to_date(
     tx: Transaction,
     generation: CaGeneration,

@@ -14,7 +14,7 @@ _CANDIDATES = ("www-data", "apache", "httpd", "_www", "nobody")
 
 
 class LocalAccounts:
-    """:class:`gatewright.ports.httpd.Accounts` of this machine."""
+    """Finds the account for httpd's children."""
 
     def unprivileged(self) -> RunAs | None:
         """The account for httpd's children when we are root; ``None`` when we are not. Raises ``EnvironmentFault``."""

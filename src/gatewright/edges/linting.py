@@ -25,7 +25,10 @@ class PkilintLinter:
     """
 
     def lint(self, certificate: bytes) -> tuple[Finding, ...]:
-        """See :class:`gatewright.ports.linting.Linter`."""
+        """Everything found in the DER ``certificate``, worst first; its signature is not looked at.
+
+        Bytes that are no certificate are a FATAL finding. Raises :class:`EnvironmentFault` if the linter is not installed.
+        """
         loader, validator = _pkilint()
         try:
             document = loader.load_der_document(certificate, "certificate")

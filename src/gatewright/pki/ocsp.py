@@ -1,12 +1,10 @@
-"""OCSP answers, signed by a delegated responder for whoever asks next (RFC 6960, in the lightweight profile of RFC 5019)."""
+"""OCSP answers, signed by a delegated responder (RFC 6960, in the lightweight profile of RFC 5019)."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
-from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,9 +17,6 @@ from gatewright.pki.build import whole_seconds
 from gatewright.pki.crl import flag
 from gatewright.pki.keys import PrivateKey, signature_hash
 from gatewright.pki.profiles import BACKDATED
-
-LIFETIME = timedelta(days=4)
-"""How long an answer holds; new ones are signed daily, so three days of failure harm nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +35,9 @@ class Verdict:
     reason: Reason = Reason.UNSPECIFIED
 
 
-def answer(
-    responder: Responder, certificate: x509.Certificate, issuer: x509.Certificate, verdict: Verdict, now: datetime
-) -> bytes:
-    """The signed answer in DER, valid for :data:`LIFETIME`. Without a nonce: it is the same for everybody who asks."""
-    revoked = verdict.revoked_at is not None
-    builder = (
-        ocsp.OCSPResponseBuilder()
-        .add_response(
-            cert=certificate,
-            issuer=issuer,
-            algorithm=hashes.SHA1(),  # noqa: S303 - the CertID hash that clients send (RFC 9654 §3); it protects nothing
-            cert_status=ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD,
-            this_update=whole_seconds(now - BACKDATED),
-            next_update=whole_seconds(now) + LIFETIME,
-            revocation_time=verdict.revoked_at,
-            revocation_reason=flag(verdict.reason) if revoked and verdict.reason is not Reason.UNSPECIFIED else None,
-        )
-        .responder_id(ocsp.OCSPResponderEncoding.HASH, responder.certificate)
-        .certificates([responder.certificate])
-    )
-    return builder.sign(responder.key, signature_hash(responder.key)).public_bytes(Encoding.DER)
-
-
-def request_path(certificate: x509.Certificate, issuer: x509.Certificate) -> str:
-    """The last part of the URL by which clients GET the answer: the request, base64 and percent-encoded (RFC 6960 Appendix A.1)."""
-    request = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1()).build()  # noqa: S303 - as above
-    return quote(base64.b64encode(request.public_bytes(Encoding.DER)), safe="")
-
-
-LIVE_LIFETIME = timedelta(hours=1)
-"""How long an answer of the running responder holds. Somebody may show an answer again until its end, revocation or not, so it
-
-is short; nobody needs it longer, because the next one is there for the asking. RFC 5019 §6 lets caches keep it as long, too.
-"""
+LIFETIME = timedelta(hours=1)
+"""How long an answer holds. Somebody may show it again until its end, revocation or not, so that is short; nobody needs it longer,
+because the next one is there for the asking. RFC 5019 §6 lets caches keep it as long, too."""
 
 UNKNOWN_LIFETIME = timedelta(minutes=5)
 """How long "unknown" holds: the certificate may be issued, or its record restored, in the next moment."""
@@ -149,7 +113,7 @@ def reply(
         if verdict.revoked_at is not None:
             status, revoked_at = ocsp.OCSPCertStatus.REVOKED, verdict.revoked_at
             reason = flag(verdict.reason) if verdict.reason is not Reason.UNSPECIFIED else None
-    lifetime = UNKNOWN_LIFETIME if verdict is None else LIVE_LIFETIME
+    lifetime = UNKNOWN_LIFETIME if verdict is None else LIFETIME
     until = min(whole_seconds(now) + lifetime, responder.certificate.not_valid_after_utc)
     since = whole_seconds(now - BACKDATED)
     algorithm, name, key = question.issuer

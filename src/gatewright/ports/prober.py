@@ -22,14 +22,6 @@ class Listener:
     certificate: str = ""
 
 
-class Canary(Protocol):
-    """Echoes what it is sent, until it is closed."""
-
-    def close(self) -> None:
-        """Stop answering."""
-        ...
-
-
 class Prober(Protocol):
     """Sends probes."""
 

@@ -23,7 +23,6 @@ from gatewright.model.pki import (
     Reason,
     Revocation,
     RevokedSerial,
-    Status,
 )
 
 
@@ -128,10 +127,6 @@ class Transaction(Reader, Protocol):
 
     def release(self, certificates: Sequence[int], at: datetime) -> None:
         """End the current revocation of each certificate; it is valid again."""
-        ...
-
-    def set_status(self, certificates: Sequence[int], status: Status) -> None:
-        """Change the status alone."""
         ...
 
     def add_crl(self, crl: Crl) -> None:

@@ -143,12 +143,6 @@ def _subject_parts(client: Client, identity: Identity) -> list[tuple[str, str]]:
     return wanted + list(others.items()) if identity.kind is Kind.SECOND_NAME else wanted
 
 
-def names_a_unit(gateway: Gateway, identity: Identity) -> bool:
-    """Whether the client is known by its organizational unit, where the mark stands: no test identity can stand for it."""
-    client = gateway.clients.get(Name(identity.client)) if identity.client else None
-    return client is not None and client.subject is not None and client.subject.organizational_unit is not None
-
-
 def mint(gateway: Gateway, identity: Identity, supplies: Supplies) -> Credential:
     """The credential of any kind of identity but ``none``. Signed by the authority's key only where that must be."""
     makers: dict[Kind, Callable[[_Mint], Credential]] = {

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
-from cryptography.x509 import ocsp
 from tests.pki_world import World, make_world
 
 from gatewright.app import revoking
@@ -32,7 +31,7 @@ from gatewright.app.issuing import (
     issue_client,
     renew,
 )
-from gatewright.app.publishing import presign_ocsp, publish
+from gatewright.app.publishing import publish
 from gatewright.edges.store.database import open_store
 from gatewright.errors import EnvironmentFault, UsageError
 from gatewright.model.pki import Filter, KeyKind, ProfileName, Reason, Status
@@ -340,18 +339,6 @@ def test_a_restored_backup_repeats_neither_serials_nor_crl_numbers(world: World)
         assert new.number > old.number
         assert new.this_update > old.this_update
     assert lost.serial not in {c.serial for c in world.clients(50)}
-
-
-def test_ocsp_answers_cover_every_live_certificate(world: World) -> None:
-    """One file per certificate; a revoked one is answered as revoked; the responder's own certificate is among them."""
-    first, _second = world.clients(2)
-    revoking.revoke(revoking.one(first), Reason.KEY_COMPROMISE, world.deps, world.markers, by="test")
-    folder = Path(presign_ocsp(world.home, world.deps))
-    answers = [ocsp.load_der_ocsp_response(path.read_bytes()) for path in folder.iterdir()]
-    assert len(answers) == 3
-    states = {a.serial_number: a.certificate_status for a in answers}
-    assert states[int(first.serial_hex, 16)] is ocsp.OCSPCertStatus.REVOKED
-    assert list(states.values()).count(ocsp.OCSPCertStatus.GOOD) == 2
 
 
 def test_everything_with_one_key_is_revoked(world: World) -> None:

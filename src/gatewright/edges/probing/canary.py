@@ -25,7 +25,7 @@ _LONGEST_PATH = 103
 
 
 class LocalCanary:
-    """:class:`gatewright.ports.prober.Canary` on this machine: serves from its making until :meth:`close`.
+    """Serves from its making until :meth:`close`.
 
     ``gid`` is the group of httpd's children where they run under another account than we do.
     Raises :class:`EnvironmentFault` when the socket cannot be made.

@@ -285,16 +285,15 @@ class StoreTransaction(StoreReader):
             # A revocation that is in force ends where a new one (hold to revoked) takes its place.
             self._end(chunk, at)
             self._connection.execute(sa.insert(t.revocations).from_select(columns, source))
-        self.set_status(certificates, Status.HELD if hold else Status.REVOKED)
+        self._set_status(certificates, Status.HELD if hold else Status.REVOKED)
 
     def release(self, certificates: Sequence[int], at: datetime) -> None:
         """Valid again."""
         for chunk in _chunks(certificates):
             self._end(chunk, at)
-        self.set_status(certificates, Status.VALID)
+        self._set_status(certificates, Status.VALID)
 
-    def set_status(self, certificates: Sequence[int], status: Status) -> None:
-        """The status alone."""
+    def _set_status(self, certificates: Sequence[int], status: Status) -> None:
         for chunk in _chunks(certificates):
             change = sa.update(t.certificates).where(t.certificates.c.id.in_(chunk)).values(status=status.value)
             self._connection.execute(change)
