@@ -31,6 +31,10 @@ DRAWS = 4
 """How often a serial number is drawn before the randomness is called broken: one double of 159 random bits is never seen."""
 
 
+LEAST_PASSPHRASE = 12
+"""Characters; random letters and digits of that length have 71 bits. Whoever finds the file can try without being seen."""
+
+
 class Builder(Protocol):
     """Signs certificates: :mod:`gatewright.pki.build` itself, or :class:`gatewright.pki.lint.LintGate` in front of it."""
 
@@ -256,20 +260,25 @@ def issuer_of(generation: CaGeneration, deps: PkiDeps) -> Issuer:
     return Issuer(certificate, deps.keystore.load(generation.key), generation.crl_url)
 
 
+def refuse_short(passphrase: str) -> None:
+    """Raises :class:`UsageError` for a passphrase of less than :data:`LEAST_PASSPHRASE` characters."""
+    if len(passphrase) < LEAST_PASSPHRASE:
+        raise UsageError(
+            Diagnostic(
+                "passphrase-too-short",
+                f"a passphrase for the root key needs at least {LEAST_PASSPHRASE} characters",
+                "the exported file is all that stands between its finder and every certificate of this authority",
+                "choose a longer one, for example: openssl rand -base64 24 > passphrase; chmod 600 passphrase",
+            )
+        )
+
+
 def take_root_offline(name: str, target: PurePath, passphrase: str, deps: PkiDeps) -> None:
     """Export the root key to ``target`` under ``passphrase``, read it back, and only then remove it here.
 
     Killed between, the key is in both places, and repeating the command finishes the work.
     """
-    if len(passphrase) < 12:
-        raise UsageError(
-            Diagnostic(
-                "passphrase-too-short",
-                "a passphrase for the root key needs at least 12 characters",
-                "the exported file is all that stands between its finder and every certificate of this authority",
-                "choose a longer one, and keep it apart from the file",
-            )
-        )
+    refuse_short(passphrase)
     root = find_authority(name, deps).root
     if root.key_state is not KeyState.ONLINE and not deps.keystore.holds(root.key):
         raise UsageError(Diagnostic("root-already-offline", f"the root key of {name!r} is offline already"))

@@ -16,6 +16,7 @@ from gatewright.app.authority import (
     crl_file_name,
     find_authority,
     next_issuing_ca,
+    refuse_short,
     take_root_offline,
 )
 from gatewright.app.office import Office, unknown_authority
@@ -125,7 +126,7 @@ def take_offline(office: Office, name: str, out: PurePath, passphrase_file: Pure
     if deps.files.kind(out.parent) is not FileKind.FOLDER:
         what = f"there is no folder {str(out.parent)!r}"
         raise UsageError(Diagnostic("no-such-folder", what, "", f"mkdir -p {out.parent}"))
-    _refuse_short(passphrase)
+    refuse_short(passphrase)  # before anything is signed
     ahead = 0
     if state.root.key_state is KeyState.ONLINE:
         ahead = sign_ahead(state, max(g.not_after for g in state.issuing_generations), deps)
@@ -186,18 +187,6 @@ def _holds(office: Office, path: PurePath, passphrase: str, state: AuthorityStat
         return spki_sha256(from_pem(office.deps.files.read(path), passphrase)) == state.root.spki_sha256
     except (ValueError, TypeError):
         return False
-
-
-def _refuse_short(passphrase: str) -> None:
-    if len(passphrase) < 12:  # the same limit as take_root_offline, asked before anything is signed
-        raise UsageError(
-            Diagnostic(
-                "passphrase-too-short",
-                "a passphrase for the root key needs at least 12 characters",
-                "the exported file is all that stands between its finder and every certificate of this authority",
-                "choose a longer one, for example: openssl rand -base64 24 > passphrase; chmod 600 passphrase",
-            )
-        )
 
 
 def _crl_base(state: AuthorityState) -> str | None:

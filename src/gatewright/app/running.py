@@ -236,6 +236,17 @@ def _ending_anchor(certificate: CertificateState) -> Diagnostic:
     )
 
 
+# Of the kinds of CertificateState all but a partner's CA.
+_OWN = "gatewright apply renews one that was issued here, or says what keeps it from that; of your own, replace the files first"
+_REMEDIES = {
+    "server": _OWN,
+    "backend-client": _OWN,
+    "issuing": "make the next issuing CA: gatewright ca next {name}; then: gatewright apply",
+    "client": "issue a new one: gatewright cert issue {name}",
+    "root": "declare another managed authority beside it, and have its root trusted before this one ends",
+}
+
+
 def _ending(certificate: CertificateState) -> Diagnostic:
     ended = certificate.days_left < 0
     when = "has ended" if ended else f"ends in {certificate.days_left} days"
@@ -243,9 +254,7 @@ def _ending(certificate: CertificateState) -> Diagnostic:
         "certificate-ended" if ended else "certificate-ends-soon",
         f"the {certificate.kind} certificate of {certificate.name} {when} ({certificate.subject})",
         "every connection that needs it is refused from then on",
-        "restart the gateway to renew its own certificate: gatewright down, then gatewright up"
-        if certificate.kind == "server"
-        else "issue a new one",
+        _REMEDIES.get(certificate.kind, "issue a new one").format(name=certificate.name),
         severity=Severity.ERROR if ended else Severity.WARNING,
     )
 

@@ -30,12 +30,13 @@ _INSTALL = (
 )
 # Only the numbers are read; the words after them differ between releases (openssl-verify(1), DIAGNOSTICS).
 _ERROR_LINE = re.compile(r"error (\d{1,4}) at (\d{1,4}) depth lookup")
-_SYSTEM_BUNDLES = (
+SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # macOS, Alpine
 )
+"""Where systems keep the public CA certificates in one file."""
 
 
 _TRUSTED = "-----BEGIN TRUSTED CERTIFICATE-----"
@@ -135,7 +136,7 @@ class OpenSsl:
         Raises :class:`EnvironmentFault` when there is none.
         """
         own = re.search(r'"(.+)"', self._text(["version", "-d"], b""))
-        candidates = [*([f"{own[1]}/cert.pem"] if own else []), *_SYSTEM_BUNDLES]
+        candidates = [*([f"{own[1]}/cert.pem"] if own else []), *SYSTEM_BUNDLES]
         for candidate in candidates:
             try:
                 return candidate, Path(candidate).read_bytes()

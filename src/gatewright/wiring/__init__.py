@@ -410,9 +410,7 @@ def tools_here() -> Tools:
     return Tools(LocalFiles(), openssl, LocalMirror(), LocalHttpd(os.environ).find(), _system_anchors())
 
 
-# Where systems keep the bundle of public CA certificates: Debian and Alpine, Fedora and RHEL, macOS.
-_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
-
-
 def _system_anchors() -> PurePosixPath | None:
-    return next((PurePosixPath(path) for path in _BUNDLES if Path(path).is_file()), None)
+    from gatewright.edges.openssl import SYSTEM_BUNDLES
+
+    return next((PurePosixPath(path) for path in SYSTEM_BUNDLES if Path(path).is_file()), None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from gatewright.app.reports import ANCHOR, CertificateState
 from gatewright.app.running import SOON_DAYS, ending
 from gatewright.errors import Severity
@@ -31,3 +33,20 @@ def test_an_old_ca_beside_a_new_one_is_none() -> None:
     assert len(ending([state(ANCHOR, "globex", 3), state(ANCHOR, "initech", 300)])) == 1
     assert len(ending([state("issuing", "globex", 3), state(ANCHOR, "globex", 300)])) == 1
     assert ending([state("server", "localhost", SOON_DAYS)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fix"),
+    [
+        ("server", "gatewright apply"),
+        ("backend-client", "gatewright apply"),
+        ("issuing", "gatewright ca next home"),
+        ("client", "gatewright cert issue home"),
+        ("root", "declare another managed authority"),
+    ],
+)
+def test_each_kind_has_a_way_out_without_an_outage(kind: str, fix: str) -> None:
+    """A command for what ends; none that stops the gateway."""
+    (soon,) = ending([state(kind, "home", 3)])
+    assert fix in soon.fix
+    assert "down" not in soon.fix
