@@ -170,7 +170,7 @@ def _ensure_own(
     """The gateway's newest certificate of this profile if it still serves, else a new one; whether it is new."""
     with deps.store.reading() as reader:
         found = reader.newest(Filter(authority=authority.name, profile=profile))
-    if found is not None and _still_good(found, names, authority, deps):
+    if found is not None and _names_exactly(found, names) and serves_still(found, authority, deps):
         return found, False
     ref, key = deps.keystore.create(KeyKind(str(algorithm)))
     order = Order(
@@ -391,16 +391,21 @@ def _within_constraints(
         )
 
 
-def _still_good(found: Certificate, hosts: Sequence[str], authority: AuthorityState, deps: PkiDeps) -> bool:
+def serves_still(found: Certificate, authority: AuthorityState, deps: PkiDeps) -> bool:
+    """Whether a certificate of our own needs no successor: not revoked, of the CA that issues now, not in its last third, its key at hand."""
     now, life = deps.clock.now(), found.not_after - found.not_before
     return (
         found.status is Status.VALID
         and found.issuer == authority.issuing.id
-        and {_canonical(value) for kind, value in found.names if kind in {"dns", "ip"}} == set(map(_canonical, hosts))
         and found.not_before <= now < found.not_after - life * RENEW_IN_LAST
         and found.key is not None
         and deps.keystore.holds(found.key)
     )
+
+
+def _names_exactly(found: Certificate, hosts: Sequence[str]) -> bool:
+    named = {_canonical(value) for kind, value in found.names if kind in {"dns", "ip"}}
+    return named == set(map(_canonical, hosts))
 
 
 def _canonical(host: str) -> str:

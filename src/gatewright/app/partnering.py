@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import PurePosixPath
 
 from cryptography import x509
@@ -42,7 +43,7 @@ def add_partner(document: Document, gateway: Gateway, wish: NewPartner) -> Wante
     files: dict[PurePosixPath, bytes] = {}
     if not wish.existing:
         _refuse_taken("authority", name, gateway.authorities)
-        files = dict(zip(_free(gateway, name), wish.anchors, strict=False))
+        files = dict(zip(_free(gateway, name), wish.anchors, strict=False))  # of paths there is no end
         document = document.add(("authorities",), name, _authority(wish, files), after=("gateway", "listen"))
     entry: dict[str, object] = {"authority": _one_or_list(wish.existing or (str(name),))}
     if wish.contact:
@@ -220,11 +221,12 @@ def _one_or_list(values: tuple[str, ...]) -> object:
     return values[0] if len(values) == 1 else list(values)
 
 
-def _free(gateway: Gateway, name: Name) -> list[PurePosixPath]:
-    """Paths for further certificates of this partner, in order: numbers that none of its files has."""
-    taken = {path for authority in gateway.authorities.values() for path in authority.anchors}
-    first = 1 + max((n for n in range(1, 1000) if str(FOLDER / f"{name}-{n}.pem") in taken), default=0)
-    return [FOLDER / f"{name}-{number}.pem" for number in range(first, first + 16)]
+def _free(gateway: Gateway, name: Name) -> Iterator[PurePosixPath]:
+    """Paths for further certificates of this partner, in order and without end: numbers above those that its files have."""
+    taken = (PurePosixPath(path) for authority in gateway.authorities.values() for path in authority.anchors)
+    numbers = (path.stem.removeprefix(f"{name}-") for path in taken if path.parent == FOLDER and path.suffix == ".pem")
+    highest = max((int(number) for number in numbers if number.isascii() and number.isdecimal()), default=0)
+    return (FOLDER / f"{name}-{number}.pem" for number in count(highest + 1))
 
 
 def _anchored(gateway: Gateway, partner: Name, asked: str) -> Name:

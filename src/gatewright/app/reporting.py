@@ -19,10 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gatewright.app.authority import AuthorityState, PkiDeps
-from gatewright.app.issuing import RENEW_IN_LAST, Order, issue
+from gatewright.app.issuing import Order, issue, serves_still
 from gatewright.app.showing import read_given
 from gatewright.errors import Diagnostic, FindingError, GatewrightError, Severity, UsageError, ValueRejected
-from gatewright.model.pki import Filter, KeyKind, ProfileName, Status
+from gatewright.model.pki import Filter, KeyKind, ProfileName
 from gatewright.pki import formats, signing
 from gatewright.pki.names import distinguished_name, rfc2253
 from gatewright.ports.clock import Clock
@@ -293,15 +293,7 @@ def _ensure_signer(authority: AuthorityState, pki: PkiDeps) -> _Signer:
     """
     with pki.store.reading() as reader:
         found = reader.newest(Filter(authority=authority.name, profile=ProfileName.REPORT))
-    now = pki.clock.now()
-    if (
-        found is None
-        or found.status is not Status.VALID
-        or found.issuer != authority.issuing.id
-        or not found.not_before <= now < found.not_after - (found.not_after - found.not_before) * RENEW_IN_LAST
-        or found.key is None
-        or not pki.keystore.holds(found.key)
-    ):
+    if found is None or not serves_still(found, authority, pki):
         ref, key = pki.keystore.create(KeyKind.P256)
         order = Order(
             ProfileName.REPORT,

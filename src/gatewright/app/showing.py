@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -15,16 +14,15 @@ from gatewright.ports.files import FileKind, Files
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """The use case over its ports. ``mode`` gives a file's permission bits."""
+    """The use case over its ports."""
 
     files: Files
     clock: Clock
-    mode: Callable[[PurePath], int]
 
     def __call__(self, path: PurePath, password: bytes | None) -> tuple[Description, ...]:
         """One description for each thing in the file. Raises :class:`UsageError` for what cannot be read."""
         data = read_given(self.files, path)
-        return describe_file(data, str(path), self.clock.now(), password=password, mode=self.mode(path))
+        return describe_file(data, str(path), self.clock.now(), password=password, mode=self.files.mode(path))
 
     def password(self, path: PurePath) -> bytes:
         """The first line of a password file, without its line end."""

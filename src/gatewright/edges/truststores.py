@@ -176,6 +176,8 @@ class LocalTrustStores:
             )  # fmt: skip
         except subprocess.TimeoutExpired as late:
             raise _failed(program, words, f"did not end within {_TIMEOUT_S} s") from late
+        except OSError as error:  # such as a program for another kind of machine
+            raise _failed(program, words, f"{path} cannot be run: {error.strerror or error}") from error
         if done.returncode != 0:
             said = (done.stderr + done.stdout).decode("utf-8", "replace")
             lines = [line.strip() for line in said.splitlines() if line.strip()]

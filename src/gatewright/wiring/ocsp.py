@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,12 +98,14 @@ def respond(
     wakeups = SignalWakeups()
     try:
         signed = answers.prepare()
-        with wakeups.listening(ignore_hangup=False), serving(address, listen.port, answers, say):
+        with wakeups.listening(ignore_hangup=False), ExitStack() as stack:
+            try:
+                stack.enter_context(serving(address, listen.port, answers, say))
+            except OSError as problem:
+                raise _not_listening(shown, address, listen.port, problem) from problem
             ready(Responding(f"http://{shown}/", names, signed))
             while "stop" not in wakeups.wait(UPKEEP_S):
                 answers.renew()
-    except OSError as problem:
-        raise _not_listening(shown, address, listen.port, problem) from problem
     finally:
         answers.close(kept.close)
 

@@ -32,8 +32,4 @@ def explained(folder: Path, asked: Asked) -> Admission:
 
 def showing() -> Showing:
     """The use case on this machine."""
-    return Showing(LocalFiles(), SystemClock(), _mode)
-
-
-def _mode(path: PurePath) -> int:
-    return Path(path).stat().st_mode & 0o7777
+    return Showing(LocalFiles(), SystemClock())

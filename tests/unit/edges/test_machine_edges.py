@@ -18,8 +18,10 @@ from gatewright.edges.logs import FileFollower
 from gatewright.edges.network import LocalNetwork
 from gatewright.edges.packages import LocalPackages
 from gatewright.edges.process import LocalProcesses, SignalWakeups
+from gatewright.edges.truststores import LocalTrustStores
 from gatewright.errors import EnvironmentFault
 from gatewright.plan.happenings import Signal
+from gatewright.plan.trusting import Place, Store
 from gatewright.ports.clock import Clock
 from gatewright.ports.logs import Follower
 from gatewright.ports.network import Network
@@ -311,3 +313,15 @@ def test_a_process_is_known_again_where_the_boots_id_is_hidden() -> None:
     assert boot
     for started, known in ((us.started, True), (f"{start}@", True), (f"{start}@other", False), (f"1{start}@", False)):
         assert processes.alive(ProcessId(us.pid, started)) is known
+
+
+def test_a_trust_tool_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    """A program for another kind of machine is a fault with its name, not a crash."""
+    tool = tmp_path / "certutil"
+    tool.write_bytes(b"\x7fELF is not all there is to a program")
+    tool.chmod(0o755)
+    stores = LocalTrustStores({"PATH": str(tmp_path)}, release="ID=debian\n")
+    with pytest.raises(EnvironmentFault) as caught:
+        stores.look(Place(Store.NSS, str(tmp_path), "x"), "00")
+    assert caught.value.diagnostics[0].code == "trust-tool-failed"
+    assert str(tool) in caught.value.diagnostics[0].what
