@@ -85,6 +85,13 @@ COMMAND_LINE = [
     typed("no-gateway-file-check", "check"),
     typed("no-gateway-file-compile", "compile"),
     typed("file-absent", "check", "gatway.yaml", files={"gateway.yaml": GOOD}),
+    typed(
+        "file-in-a-folder-below",
+        "check",
+        "below/gateway.yaml",
+        files={"below/gateway.yaml": GOOD.replace("bot", "b t")},
+    ),
+    typed("file-absent-in-a-folder-below", "check", "below/gateway.yaml", files={"below/a": ""}),
     typed("file-is-a-folder", "check", "site", files={"site/a": ""}),
     typed("file-name-with-line-end", "check", "a\nb.yaml"),
 ]

@@ -105,6 +105,8 @@ MISTAKES = [
     Mistake("list-name-is-not-text", "cert list --name \udcff"),
     Mistake("list-authority", "cert list --authority hone"),
     Mistake("list-bookmark", "cert list --after here"),
+    Mistake("list-bookmark-beyond", "cert list --after OTk5OTk5OTk5OTk5OTk5OTk5OTk6NQ"),
+    Mistake("list-bookmark-of-another-order", "cert list --after NTphYmM"),
     Mistake("list-expiring-revoked", "cert list --expiring 30d --status revoked"),
     Mistake("export-without-form", "cert export bot"),
     Mistake("export-p12-without-out", "cert export bot --p12 modern"),

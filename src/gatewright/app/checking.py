@@ -19,12 +19,12 @@ _MAX_LINKS = 40
 """Symbolic links followed for one path: what Linux does (path_resolution(7), ELOOP)."""
 
 
-def read_gateway(files: Files, folder: PurePath, file: PurePath) -> Declared:
-    """The gateway declared in ``folder / file``. Messages name the file as ``file`` does.
+def read_gateway(files: Files, folder: PurePath, file: PurePath, *, shown: str = "") -> Declared:
+    """The gateway declared in ``folder / file``. Messages name the file as ``shown`` does, else as ``file``.
 
     Raises :class:`UsageError` where there is no such file or it is wrong, with all of its problems.
     """
-    path = folder / file
+    path, name = folder / file, shown or str(file)
     kind = files.kind(path)
     if kind is FileKind.MISSING:
         raise UsageError(
@@ -39,7 +39,7 @@ def read_gateway(files: Files, folder: PurePath, file: PurePath) -> Declared:
         said = "cannot be read" if kind is FileKind.UNREADABLE else "is not a file"
         fix = f"see its owner and mode: ls -ld {path}"
         raise UsageError(Diagnostic("no-gateway-file", f"the gateway file {str(path)!r} {said}", "", fix))
-    return load(decode_text(files.read(path), str(file)), str(file))
+    return load(decode_text(files.read(path), name), name)
 
 
 def gather_facts(
@@ -117,18 +117,18 @@ def _why(judge: Callable[[bytes], object], content: bytes) -> str:
 
 
 def check_gateway(
-    files: Files, folder: PurePath, file: PurePath, clock: Clock, inspect: CertificateInspector
+    files: Files, folder: PurePath, file: PurePath, clock: Clock, inspect: CertificateInspector, *, shown: str = ""
 ) -> tuple[Declared, list[Diagnostic]]:
     """The gateway and everything the rules say about it, errors and warnings.
 
-    Raises :class:`UsageError` where the file has problems of form, with all there are.
+    Raises :class:`UsageError` where the file has problems of form, with all there are. See :func:`read_gateway` for ``shown``.
     """
 
     def judged(declared: Declared, left_out: Collection[str] | None = None) -> list[Diagnostic]:
         facts = gather_facts(declared, files, folder, clock, inspect)
         return check(declared, facts, left_out=left_out)
 
-    declared = all_told(lambda: read_gateway(files, folder, file), judged)
+    declared = all_told(lambda: read_gateway(files, folder, file, shown=shown), judged)
     return declared, judged(declared)
 
 

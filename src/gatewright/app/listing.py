@@ -12,6 +12,9 @@ from gatewright.app.office import Office, unknown_authority
 from gatewright.errors import Diagnostic, UsageError
 from gatewright.model.pki import Certificate, Cursor, Filter, ProfileName, Status
 
+_HIGHEST = 1 << 63
+"""Databases number rows and seconds with 64 bits and a sign."""
+
 
 class Standing(enum.StrEnum):
     """What a user calls the state of a certificate: what the store says, and the clock."""
@@ -146,8 +149,9 @@ def _cursor(wanted: Wanted) -> Cursor:
     text = wanted.after or ""
     try:
         number, colon, key = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
-        if colon and (wanted.name is not None or key.isdecimal()):
-            return Cursor(key, int(number))
+        numbers = [int(number), *([] if wanted.name is not None else [int(key)])]
+        if colon and all(0 <= n < _HIGHEST for n in numbers):
+            return Cursor(key, numbers[0])
     except (ValueError, binascii.Error):
         pass
     fix = "copy it from the end of the page before, with the same other options"

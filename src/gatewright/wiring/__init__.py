@@ -42,7 +42,7 @@ def check(folder: Path, file: Path | None) -> CheckReport:
 
     path = file if file is not None else folder / "gateway.yaml"
     try:
-        declared, found = _declared(path.parent if file is not None else folder, path)
+        declared, found = _declared(path.absolute(), shown=str(path))
     except UsageError as error:
         return CheckReport(str(path), error.diagnostics)
     routes = declared.gateway.routes.values()
@@ -381,13 +381,14 @@ def policy_of(places: Places, say: Say | None = None) -> Policy:
     return policy
 
 
-def _declared(folder: Path, file: Path) -> tuple[Declared, list[Diagnostic]]:
+def _declared(file: Path, *, shown: str) -> tuple[Declared, list[Diagnostic]]:
+    """What the file declares, judged with what stands beside it; messages name it as ``shown`` does."""
     from gatewright.app.checking import check_gateway
     from gatewright.edges.clock import SystemClock
     from gatewright.edges.files import LocalFiles
     from gatewright.pki.inspect import PemInspector
 
-    return check_gateway(LocalFiles(), folder, file, SystemClock(), PemInspector())
+    return check_gateway(LocalFiles(), file.parent, file, SystemClock(), PemInspector(), shown=shown)
 
 
 def places_of(folder: Path) -> Places:

@@ -165,6 +165,23 @@ def test_a_folder_from_the_environment(tmp_path: Path) -> None:
     assert repr(other) in gatewright("check", "-C", other, GATEWRIGHT_FOLDER=absent).stderr
 
 
+def test_a_file_in_another_folder_is_judged_with_what_stands_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``check below/gateway.yaml`` looks for the site beside that file; the twin: without the site it is refused."""
+    below = tmp_path / "below"
+    (below / "site").mkdir(parents=True)
+    (below / "gateway.yaml").write_text(
+        "gateway: localhost\nlisten: 8443\nauthorities: { home: { managed: true } }\n"
+        "routes: { /: { files: site, access: public } }\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    done = gatewright("check", "below/gateway.yaml")
+    assert (done.returncode, done.stdout) == (0, "below/gateway.yaml: good; 1 route: 1 public\n"), done.stderr
+    (below / "site").rmdir()
+    assert gatewright("check", "below/gateway.yaml").returncode == 2
+
+
 def test_schema_is_json() -> None:
     """The schema printed is one JSON document."""
     assert json.loads(gatewright("schema").stdout)["$schema"].startswith("https://json-schema.org/")
