@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -261,3 +262,26 @@ def test_what_is_signed_for_a_partner(world: World, tmp_path: Path) -> None:
     refused = gate.run("--json", "cert", "sign", str(request), "--client", "robot")
     assert refused.returncode == 1
     assert [d["code"] for d in json.loads(refused.stdout)["diagnostics"]] == ["partner-disabled"]
+
+
+def test_a_pack_for_a_client_whose_certificates_a_partner_issues(world: World, tmp_path: Path) -> None:
+    """With the certificate given, the lines of the pack work; without, or with one that would be refused, nothing is written."""
+    gate, (certificate, key) = world.gate, world.clients["new"]
+    out = tmp_path / "erp-pack"
+
+    def pack(*words: str) -> list[str]:
+        told = gate.json("client", "pack", "erp", "--out", str(out), *words)
+        return [problem["code"] for problem in told.get("diagnostics", ())]
+
+    stranger = authority("Globex G2")
+    forged = make("erp", stranger, usage=[CLIENT], sans=["erp.globex.example"]).write(tmp_path, "forged")
+    another = make("till", world.new, usage=[CLIENT], sans=["till.globex.example"]).write(tmp_path, "till")
+    assert pack() == ["nothing-to-pack"]
+    assert pack("--cert", str(forged[0])) == ["certificate-not-the-clients"]
+    assert pack("--cert", str(another[0])) == ["certificate-not-the-clients"]
+    assert not out.exists()
+    assert pack("--cert", str(certificate)) == []
+    assert not [file.name for file in out.iterdir() if file.suffix in {".key", ".p12"}], "nothing in it is secret"
+    (out / "erp.key").write_bytes(key.read_bytes())
+    tried = subprocess.run(["sh", "curl.txt"], cwd=out, capture_output=True, text=True, timeout=30, check=True)
+    assert re.findall(r"HTTP/[\d.]+ (\d+)", tried.stdout) == ["200", "200", "403"]

@@ -35,7 +35,8 @@ _BEHIND_CLIENTS = ("authorities",)
 class NewClient:
     """What ``client add`` was asked. ``known_by`` has one key of a client's entry; it is empty where ``certificate`` says it.
 
-    ``issuers`` are the CAs of each authority, to tell whose the certificate is.
+    ``issuers`` are the CAs of each authority, to tell whose the certificate is; ``between`` are those that came behind it, for an
+    authority that has CAs between its anchor and its clients.
     """
 
     name: str
@@ -44,6 +45,7 @@ class NewClient:
     certificate: x509.Certificate | None = None
     groups: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
+    between: tuple[x509.Certificate, ...] = ()
 
 
 Issuers = Callable[[Gateway], Mapping[Name, tuple[x509.Certificate, ...]]]
@@ -59,7 +61,7 @@ def add_client(document: Document, gateway: Gateway, wish: NewClient, issuers: I
     _refuse_taken(name, gateway)
     authority, known_by = wish.authority, dict(wish.known_by)
     if wish.certificate is not None:
-        authority = authority or _issuer(wish.certificate, issuers(gateway))
+        authority = authority or _issuer((wish.certificate, *wish.between), gateway, issuers(gateway))
         known_by = known_by or matcher_of(wish.certificate)
     if authority not in gateway.authorities:
         near = nearest(authority, gateway.authorities)
@@ -211,17 +213,29 @@ def subject_parts(text: str) -> dict[str, object]:
         raise UsageError(Diagnostic("bad-subject", f"{text!r} is no subject", "", fix)) from problem
 
 
-def _issuer(certificate: x509.Certificate, issuers: Mapping[Name, tuple[x509.Certificate, ...]]) -> str:
-    """Whose certificate it is: the authority with a CA that signed it."""
-    for name, authorities in issuers.items():
-        if any(issued_by(certificate, authority) for authority in authorities):
-            return str(name)
+def _issuer(
+    chain: tuple[x509.Certificate, ...], gateway: Gateway, issuers: Mapping[Name, tuple[x509.Certificate, ...]]
+) -> str:
+    """Whose certificate it is: the authority with a CA that signed it, or where its ``depth`` allows it one of those behind it."""
+    leaf, *between = chain
+    below: x509.Certificate | None = leaf
+    for steps in range(len(chain)):
+        if below is None:
+            break
+        for name, authorities in issuers.items():
+            if gateway.authorities[name].depth >= steps and any(issued_by(below, one) for one in authorities):
+                return str(name)
+        below = next((one for one in between if one != below and issued_by(below, one)), None)
+    fix = "declare its issuing CA: gatewright partner add NAME --ca FILE; or give the authority: --authority NAME"
+    deep = [str(name) for name, authority in gateway.authorities.items() if authority.depth]
+    if deep:
+        fix += f"; of a client of {' or '.join(deep)}, put the CAs in between behind its certificate in FILE"
     raise FindingError(
         Diagnostic(
             "not-issued-by-authority",
-            f"no authority of gateway.yaml signed the certificate; its issuer is {certificate.issuer.rfc4514_string()}",
+            f"no authority of gateway.yaml signed the certificate; its issuer is {leaf.issuer.rfc4514_string()}",
             "its holder would be refused in the handshake",
-            "declare its issuing CA: gatewright partner add NAME --ca FILE; or give the authority: --authority NAME",
+            fix,
         )
     )
 

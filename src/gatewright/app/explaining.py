@@ -82,7 +82,7 @@ class Explaining:
                 return self._known(declared, folder, Presented(leaf, name, revoked=question.withdrawn))
             if name not in declared.gateway.shut_out:
                 problems.append((name, judged))
-        return _refused(leaf, problems)
+        return _refused(declared, leaf, problems)
 
     def _judged(self, question: Question) -> Judgement:
         """By both OpenSSLs, unless the first already finds no signature of these CAs: there are as many questions as authorities."""
@@ -127,7 +127,7 @@ class Explaining:
             yield name, tuple(c for p in paths for c in formats.certificates(self.verifying.read(p), str(p)))
 
 
-def _refused(leaf: x509.Certificate, problems: list[tuple[Name, Judgement]]) -> Presented:
+def _refused(declared: Declared, leaf: x509.Certificate, problems: list[tuple[Name, Judgement]]) -> Presented:
     """Of the authority that signed it, why it does not pass all the same; where none did, that."""
     for name, judged in problems:
         told = explain.explanations(judged)
@@ -138,4 +138,10 @@ def _refused(leaf: x509.Certificate, problems: list[tuple[Name, Judgement]]) -> 
             )
     names = ", ".join(name for name, _ in problems) or "none is declared"
     what = f"no authority of this gateway signed it ({names}), so the handshake fails"
-    return Presented(leaf, None, what, "have it issued by one of them, or declare its issuing CA under 'authorities'")
+    fix = "have it issued by one of them, or declare its issuing CA under 'authorities'"
+    deep = [str(name) for name, _ in problems if declared.gateway.every_authority[name].depth]
+    if deep:
+        fix += (
+            f"; a client of {' or '.join(deep)} must send the CAs in between: put them behind its certificate in FILE"
+        )
+    return Presented(leaf, None, what, fix)

@@ -16,6 +16,7 @@ from datetime import datetime
 from importlib.resources import files as package_files
 from pathlib import PurePosixPath
 
+from gatewright.model.credentials import Binding, Credentials
 from gatewright.model.gateway import Openness
 from gatewright.model.values import HostName, Name, RoutePath
 
@@ -32,18 +33,21 @@ class _Template(string.Template):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A path that the client may ask for; ``methods`` is empty for all."""
+    """A path that the client may ask for; ``methods`` is empty for all, ``hours`` for always; what it ``demands`` besides the certificate."""
 
     path: RoutePath
     openness: Openness | None
     methods: tuple[str, ...] = ()
+    hours: str = ""
+    demands: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Handover:
     """Everything that a pack says. ``try_it`` is a path to ask for; ``ca`` is absent where the server's certificate is public.
 
-    ``key`` and ``p12`` are absent where the client's developer made the key.
+    ``key`` and ``p12`` are absent where the client's developer made the key. ``enrolled``: its certificate is looked at when it
+    first comes, and that request answered with 503.
     """
 
     name: Name
@@ -58,6 +62,7 @@ class Handover:
     key: bytes | None = None
     p12: bytes | None = None
     ca: bytes | None = None
+    enrolled: bool = False
 
     @property
     def base(self) -> str:
@@ -122,7 +127,7 @@ def _words(handover: Handover) -> dict[str, str]:
     words = dict(values)
     for key, value in values.items():
         words |= {f"{key}_sh": shlex.quote(value), f"{key}_code": json.dumps(value), f"{key}_ps": _powershell(value)}
-    kept = "with you: you made it and sent a request. Put it beside this file under the name"
+    kept = "with you alone: it is not in this folder. Put it beside this file under the name"
     both = f"make it from both: `openssl pkcs12 -export -in {name}.pem -inkey {name}.key -out {name}.p12`"
     return words | {
         "name": str(name),
@@ -137,13 +142,61 @@ def _words(handover: Handover) -> dict[str, str]:
         "p12_said": f"`{name}.p12`; its password comes another way" if handover.p12 is not None else both,
         "ca_said": "`ca.pem`" if handover.ca is not None else "a public CA that your system knows",
         "routes": "\n".join(map(_door, handover.doors)),
+        "chain_said": ", with the issuing CA's behind it" if handover.chain.count(_BEGIN) > 1 else "",
+        "besides": _ALSO if any(door.demands for door in handover.doors) else _ALONE,
+        "curl_more": _given_to_curl(handover),
+        "more": "".join(f"\n| {row} |" for row in _rows(handover)),
     }
+
+
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_ALONE = "Nothing\nelse identifies you: no password, no token, no header."
+_ALSO = "Where the\nlist below says so, a password or a bearer token is wanted as well, in every request."
 
 
 def _door(door: Door) -> str:
     what = f"everything below `{door.path}`" if door.path.is_tree else f"`{door.path}`"
-    methods = f", with {', '.join(door.methods)}" if door.methods else ""
-    return f"- {what}{methods}{' (open to everybody)' if door.openness is Openness.PUBLIC else ''}"
+    if door.openness is Openness.PUBLIC:
+        what += " (open to everybody)"
+    more = [f"with {', '.join(door.methods)}"] if door.methods else []
+    if door.demands is not None:
+        more.append(f"and besides the certificate {_demanded(door.demands)}")
+    if door.hours:
+        more.append(f"open {door.hours}")
+    return f"- {', '.join((what, *more))}"
+
+
+def _demanded(credentials: Credentials) -> str:
+    if credentials.bearer is None:
+        return "a user name and password (HTTP Basic), which the operator gives you"
+    bound = ", bound to this certificate (RFC 8705)" if credentials.bearer.bound is Binding.REQUIRED else ""
+    return f"a bearer token of {credentials.bearer.issuer} for {json.dumps(credentials.bearer.audience)}{bound}"
+
+
+def _given_to_curl(handover: Handover) -> str:
+    """What the request to try wants besides the certificate: curl asks for the password itself."""
+    covering = [door for door in handover.doors if door.path.covers(RoutePath(handover.try_it))]
+    demands = max(covering, key=lambda door: len(door.path)).demands if covering else None
+    if demands is None:
+        return ""
+    return " -u USER" if demands.bearer is None else ' -H "Authorization: Bearer $TOKEN"'
+
+
+def _rows(handover: Handover) -> Iterator[str]:
+    """What else this client may see, by what its routes demand and how it is known."""
+    demands = [door.demands for door in handover.doors if door.demands is not None]
+    if demands:
+        yield "401 `credentials_required` | the path wants a password or token besides, see the list | give it as well, e.g. curl's `-u` or `-H`"
+        yield "401 `credentials_invalid`, `token_invalid` | it was given and is not good | compare it with the list; renew it"
+    if any(credentials.bearer is not None for credentials in demands):
+        bound = "have a token issued for this certificate"
+        yield f"401 `token_bound_to_another_certificate` | the token belongs to another certificate, or to none | {bound}"
+    if any(door.methods for door in handover.doors):
+        yield "405 `method_not_allowed` | the path takes other methods | see the list"
+    if any(door.hours for door in handover.doors):
+        yield "403 `outside_hours` | the path is shut at this time | come when the list says, in UTC"
+    if handover.enrolled:
+        yield "503 `certificate_not_enrolled_yet` | each new certificate is looked at once, when it first comes | ask again after a second"
 
 
 def _powershell(text: str) -> str:

@@ -78,17 +78,18 @@ def given(path: Path) -> bytes:
     return read_given(LocalFiles(), path)
 
 
-def certificate(path: Path) -> x509.Certificate:
-    """The first certificate in a file. Raises :class:`~gatewright.errors.UsageError` where there is none."""
+def certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    """Every certificate in a file, one or more. Raises :class:`~gatewright.errors.UsageError` where one cannot be read."""
     from gatewright.errors import Diagnostic, UsageError
     from gatewright.pki import formats
     from gatewright.pki.verify import parsed
 
-    found = parsed(formats.certificates(given(path), str(path))[0])
-    if found is None:
+    found = [parsed(one) for one in formats.certificates(given(path), str(path))]
+    read = tuple(one for one in found if one is not None)
+    if len(read) < len(found):
         what = f"{str(path)!r} holds no certificate that can be read"
         raise UsageError(Diagnostic("not-a-certificate", what, "", "give a client's certificate, PEM or DER"))
-    return found
+    return read
 
 
 def issuers(folder: Path) -> Issuers:

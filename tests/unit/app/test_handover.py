@@ -8,14 +8,16 @@ import json
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from gatewright.app.handover import Door, Handover, archive, pack
+from gatewright.model.credentials import Bearer, Credentials, HttpsUrl, KeySource
 from gatewright.model.gateway import Openness
-from gatewright.model.values import HostName, Name, RoutePath
+from gatewright.model.values import HostName, Name, RelativePath, RoutePath
 
 ODD = "/it's/$HOME/`x`/!a&b=c;d".replace(";", ",").replace("`", "~") + "/"
 
@@ -38,7 +40,7 @@ def test_where_the_developer_keeps_the_key_nothing_is_secret() -> None:
     """No key, no .p12; the page says where the key belongs. The twin with a key marks both as secret."""
     files = pack(handover(key=None))
     assert not [f for f in files if f.secret]
-    assert "you made it and sent a request" in texts(handover(key=None))["README.md"]
+    assert "with you alone" in texts(handover(key=None))["README.md"]
     assert {str(f.path) for f in pack(handover()) if f.secret} == {"shop.key", "shop.p12"}
 
 
@@ -53,6 +55,38 @@ def test_the_page_says_what_may_be_asked_for_and_until_when() -> None:
     ):
         assert said in page
     assert "@@" not in "".join(texts(handover()).values())
+
+
+def test_the_page_says_what_is_demanded_besides_the_certificate() -> None:
+    """Password, token, hours, and what comes of a first visit; the twin without any of these says that nothing else is needed."""
+    plain = texts(handover())
+    assert "no password, no token" in plain["README.md"]
+    assert not [said for said in ("401", "503", "outside_hours") if said in plain["README.md"]]
+    bearer = Bearer(HttpsUrl("https://login.example.org"), "orders-api", KeySource("keys.json"))
+    doors = (
+        Door(RoutePath.parse("/"), Openness.PUBLIC),
+        Door(RoutePath.parse("/basic/"), None, demands=Credentials(basic=RelativePath("users"))),
+        Door(
+            RoutePath.parse("/orders/"), None, hours="every day 08:00 to 18:00 UTC", demands=Credentials(bearer=bearer)
+        ),
+    )
+    files = texts(replace(handover(), doors=doors, enrolled=True))
+    for said in (
+        "a password or a bearer token is wanted as well",
+        "- everything below `/basic/`, and besides the certificate a user name and password",
+        '- everything below `/orders/`, and besides the certificate a bearer token of https://login.example.org for "orders-api"',
+        "bound to this certificate (RFC 8705), open every day 08:00 to 18:00 UTC",
+        "| 401 `credentials_required` |",
+        "| 401 `token_bound_to_another_certificate` |",
+        "| 403 `outside_hours` |",
+        "| 503 `certificate_not_enrolled_yet` |",
+    ):
+        assert said in files["README.md"], said
+    assert "no password" not in files["README.md"]
+    assert '-H "Authorization: Bearer $TOKEN" https://' in files["curl.txt"]
+    # What the longest path that covers the request demands, and not what another does.
+    assert "-u USER" in texts(replace(handover("/basic/x"), doors=doors))["curl.txt"]
+    assert "-u USER" not in texts(replace(handover("/open"), doors=doors))["curl.txt"]
 
 
 def test_without_a_ca_of_ours_curl_asks_the_system() -> None:

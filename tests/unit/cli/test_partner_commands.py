@@ -254,6 +254,26 @@ def test_a_certificate_that_is_nobodys_or_not_the_clients(run: Run, folder: Path
         assert codes(told) == [code]
 
 
+def test_a_client_of_an_authority_with_cas_in_between(run: Run, folder: Path) -> None:
+    """Whose it is is found through the CAs behind it, no further than the depth; alone, the message says what is missing."""
+    root = make("Umbrella root", ca=True)
+    middle = make("Umbrella middle", root, ca=True)
+    issuing = make("Umbrella issuing", middle, ca=True)
+    leaf = make("erp", issuing, usage=[CLIENT], sans=["erp.umbrella.example"])
+    bundle = folder / "bundle.pem"
+    bundle.write_bytes(leaf.pem + middle.pem + issuing.pem)
+    run(
+        "partner", "add", "umbrella", "--ca", put(folder, "u.pem", root), "--host", "umbrella.localhost", "--depth", "1"
+    )
+    told = run("client", "add", "erp", "--cert", str(bundle), code=1)
+    assert codes(told) == ["not-issued-by-authority"]
+    (folder / "gw" / "gateway.yaml").write_text(text(folder).replace("depth: 1", "depth: 2"))
+    told = run("client", "add", "erp", "--cert", put(folder, "erp.pem", leaf), code=1)
+    assert "of a client of umbrella, put the CAs in between behind its certificate" in str(told)
+    run("client", "add", "erp", "--cert", str(bundle))
+    assert "  erp: { authority: umbrella, san: erp.umbrella.example }" in came(folder)
+
+
 def test_disabling_and_enabling_leave_the_file_as_it_was(run: Run, folder: Path) -> None:
     """Twice is once, and enabling takes back exactly what disabling did."""
     run("partner", "add", "globex", "--ca", put(folder, "g.pem", authority("Globex")))

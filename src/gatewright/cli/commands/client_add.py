@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Who, known by what, and where."""
     parser.add_argument("name", metavar="NAME", help="the client's name in the gateway file")
     parser.add_argument("--authority", metavar="NAME", default="", help="who vouches for it; --cert can say it")
-    parser.add_argument("--cert", metavar="FILE", help="a certificate of the client's (PEM or DER)")
+    parser.add_argument(
+        "--cert", metavar="FILE", help="a certificate of the client's, any intermediates behind it (PEM or DER)"
+    )
     parser.add_argument("--san", metavar="NAME", help="the DNS name in its certificate")
     parser.add_argument("--email", metavar="ADDRESS", help="the e-mail address in its certificate")
     parser.add_argument("--uri", metavar="URI", help="the URI in its certificate, such as a SPIFFE ID")
@@ -36,21 +38,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int:
     """Add it."""
     from gatewright.app.clienting import NewClient, add_client, subject_parts
-    from gatewright.wiring.partners import certificate, issuers
+    from gatewright.wiring.partners import certificates, issuers
 
     known_by: dict[str, object] = {
         key: words(getattr(args, key), f"--{key}") for key in _KEYS if getattr(args, key) is not None
     }
     if args.subject is not None:
         known_by["subject"] = subject_parts(words(args.subject, "--subject"))
-    shown = None if args.cert is None else certificate(path(args.cert, "--cert"))
+    shown = () if args.cert is None else certificates(path(args.cert, "--cert"))
     wish = NewClient(
         words(args.name, "NAME"),
         words(args.authority, "--authority"),
         known_by,
-        shown,
+        shown[0] if shown else None,
         tuple(words(group, "--group") for group in args.group),
         tuple(words(route, "--route") for route in args.route),
+        shown[1:],
     )
     find = issuers(console.folder)
     return edit(args, console, lambda document, gateway: add_client(document, gateway, wish, find))
