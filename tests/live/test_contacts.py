@@ -141,6 +141,25 @@ def test_others_are_neither_logged_nor_asked_again(gate: Running, lab: Lab, init
     logged_are(gate, 2)
 
 
+def test_a_ca_of_the_same_name_elsewhere_makes_no_contacts_here(lab: Lab, tmp_path: Path) -> None:
+    """Under its own host, in whatever case that is asked for, a CA with the shared one's very name uses up nothing of the other's."""
+    twin = authority("globex")
+    assert twin.certificate.subject == lab.globex.certificate.subject
+    policy = GATEWAY.replace("initech.pem }", "twin.pem, host: twin.localhost }").replace("initech", "twin")
+    with running(policy, tmp_path, {"globex": lab.globex, "twin": twin}) as gate:
+        gate.expect("AH01630")
+        for folder in ("members", "contacts/known/globex", "contacts/quiet"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        cert, key = holder(twin, Order(sans=uri(URI))).write(gate.folder, "twins")
+        for host in ("twin.localhost", "TWIN.localhost"):
+            where = ("--connect-to", f"{host}:{gate.port}:127.0.0.1:{gate.port}", "-k")
+            done = curl(gate, "/job/x", "--cert", str(cert), "--key", str(key), *where, host=host)
+            assert json.loads(done.stdout.rpartition("\n")[0])["error"] == "certificate_not_authorised"
+        # The twin: the shared one's client, under the shared name, is a first contact. It alone is logged.
+        assert ask(gate, holder(lab.globex, Order(sans=uri(URI))), "/job/x")[0] == 503
+        assert [line.partition("|")[0] for line in logged_are(gate, 1)] == ["globex"]
+
+
 def padded(issuer: Pair, octets: int) -> Pair:
     filler = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.32473.1"), b"x" * octets)
     return holder(issuer, Order(sans=uri(URI), more=(filler,)))

@@ -6,6 +6,8 @@ certificate stays refused.
 
 from __future__ import annotations
 
+import re
+
 from gatewright.compile.expr import (
     AllOf,
     AnyOf,
@@ -101,8 +103,20 @@ def _known(inputs: Inputs, name: Name) -> Exists:
 
 
 def _of(inputs: Inputs, name: Name) -> Condition:
-    """Whether it is of this authority: by its issuer where several share a name, else by the name of the handshake."""
-    host = inputs.gateway.authorities[name].host
+    """Whether it is of this authority: by its issuer where several share a name, else by the name of the handshake.
+
+    A CA that has a host of its own may have the very name of a shared one, and would use up the other's contacts.
+    """
+    authorities = inputs.gateway.authorities
+    host = authorities[name].host
     if host is not None:
         return Eq(Var("SSL_TLS_SNI"), Lit(host))
-    return OneOf(Var("SSL_CLIENT_I_DN"), inputs.subjects(name))
+    subjects = inputs.subjects(name)
+    twins = [
+        re.escape(str(a.host))
+        for other, a in authorities.items()
+        if a.host is not None and {*inputs.subjects(other)} & {*subjects}
+    ]
+    shared = OneOf(Var("SSL_CLIENT_I_DN"), subjects)
+    # httpd takes a name in any case.
+    return AllOf((shared, Not(Matches(Var("SSL_TLS_SNI"), f"(?i)^({'|'.join(twins)})$")))) if twins else shared
