@@ -33,7 +33,8 @@ def credentials_file_unusable(view: View) -> Iterator[Finding]:
     for path, place, credentials in _demanding(view):
         owner, bearer = f"route {path!r}", credentials.bearer
         if credentials.basic is not None:
-            yield from unusable(view, (*place, "basic"), credentials.basic, owner)
+            make = f"gatewright user add {credentials.basic} USER"
+            yield from unusable(view, (*place, "basic"), credentials.basic, owner, make)
         if bearer is not None and not bearer.jwks.is_url:
             yield from unusable(view, (*place, "bearer", "jwks"), bearer.jwks.file, owner)
         if bearer is not None and bearer.ca is not None:

@@ -52,12 +52,13 @@ _UNUSABLE = {
 }
 
 
-def unusable(view: View, place: Path, name: str, owner: str) -> Iterator[Finding]:
-    """Why ``name`` cannot be used as the file that ``owner`` needs, if it cannot."""
+def unusable(view: View, place: Path, name: str, owner: str, make: str = "") -> Iterator[Finding]:
+    """Why ``name`` cannot be used as the file that ``owner`` needs, if it cannot; ``make`` is how it comes to be there."""
     kind = view.path(name).kind
     if kind in _UNUSABLE:
         said, why, fix = _UNUSABLE[kind]
-        yield Finding(place, f"{name!r} of {owner} {said}", why, fix.format(name=name))
+        missing = make if kind is PathKind.MISSING else ""
+        yield Finding(place, f"{name!r} of {owner} {said}", why, missing or fix.format(name=name))
     elif kind is not PathKind.FILE:
         yield Finding(place, f"{name!r} of {owner} is a {kind}, not a file", "", "name a file")
 

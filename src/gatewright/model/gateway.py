@@ -345,9 +345,9 @@ class Access:
     """Who may use a route: everybody, any verified client, or those named: clients, groups, all clients of some authorities.
 
     As a mapping: whoever `clients` or `any-of` admits, and only `during`. At least one of `clients` and `any-of`.
-    Who stands behind the names says :meth:`Gateway.admitted`.
     """
 
+    # Who stands behind the names says Gateway.admitted.
     openness: Openness | None = None
     names: tuple[Name, ...] = key(
         "Clients and groups, by name.", name="clients", example="[billing-bot, partners]", default=()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -230,7 +231,7 @@ def _record(cls: type) -> Record:
         shape = _shape(hints[field.name], single=(cls, name) in _SINGLE)
         doc, example = str(field.metadata[DOC]), str(field.metadata[EXAMPLE])
         keys[name] = Key(name, field.name, shape, required, doc, example, default)
-    doc = (cls.__doc__ or "").strip()
+    doc = inspect.cleandoc(cls.__doc__ or "")
     return Record(cls, keys, doc, _DIRECT.get(cls, ""), _ALTERNATIVES.get(cls), cls in _NEEDS_ANY)
 
 

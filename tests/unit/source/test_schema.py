@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,10 @@ def test_every_key_is_described() -> None:
     for record in records().values():
         for name in record.keys:
             assert f"| `{name}` |" in page
+
+
+def test_texts_for_users_are_plain_markdown() -> None:
+    """No paragraph of the reference is indented, which Markdown would show as code, and none speaks to programmers."""
+    page = reference()
+    assert not [line for line in page.splitlines() if line.startswith("    ")]
+    assert not re.search(r":[a-z]+:`", page)
