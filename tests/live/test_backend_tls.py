@@ -13,6 +13,7 @@ import pytest
 
 from gatewright.diagnose.backends import Trouble, backend_trouble
 from gatewright.diagnose.loglines import ErrorLine, parse_error_line
+from gatewright.diagnose.narrate import Narrator
 from gatewright.model.machine import BackendIdentity
 from tests.live.backend import backend
 from tests.live.httpd import Running, curl, running
@@ -212,3 +213,8 @@ def test_twin_without_its_chain_a_backend_is_shown_too_little(tmp_path: Path, ou
     ):
         gate.expect(*NOT_VERIFIED, "AH01102")
         assert answer(gate)[0] == 502
+        narrator = Narrator()
+        told = [t for text in gate.error_log.splitlines() for t in narrator.error(text)]
+    # Over TLS 1.3 the refusal comes when the answer is read, and the operator is told it all the same.
+    (refused,) = [text for text in told if "backend" in text]
+    assert f"backend 127.0.0.1:{port} not verified: it refused the gateway's client certificate" in refused

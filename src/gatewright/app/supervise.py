@@ -84,6 +84,7 @@ class Supervisor:
         *,
         every: Callable[[], None] | None,
         before_start: Callable[[], None] | None,
+        elsewhere: Callable[[str], str],
     ) -> None:
         self._plan = plan
         self._runtime = runtime
@@ -91,7 +92,7 @@ class Supervisor:
         self._on_ready = on_ready
         self._every = every
         self._before_start = before_start
-        self._narrator = Narrator()
+        self._narrator = Narrator(elsewhere=elsewhere)
         self.state = State(limits=plan.limits)
         self._wake: float | None = None
         self._finish: h.Finish | None = None
@@ -254,14 +255,16 @@ def supervise(
     on_ready: Callable[[], None],
     every: Callable[[], None] | None = None,
     before_start: Callable[[], None] | None = None,
+    elsewhere: Callable[[str], str] = lambda _: "",
 ) -> int:
     """Run httpd until it is told to stop; the exit code.
 
     ``say`` takes one line for the operator at a time. ``on_ready`` is called once, when httpd first serves. ``every`` is
     called several times a second while it serves, and must be quick; ``before_start`` before each start. Raises :class:`EnvironmentFault` with the reasons
-    when httpd never became ready, or died too often to go on.
+    when httpd never became ready, or died too often to go on. ``elsewhere`` is the narrator's.
     """
-    finish = Supervisor(plan, runtime, say, on_ready, every=every, before_start=before_start).run()
+    supervisor = Supervisor(plan, runtime, say, on_ready, every=every, before_start=before_start, elsewhere=elsewhere)
+    finish = supervisor.run()
     if finish.problems:
         raise EnvironmentFault(*finish.problems)
     return finish.code if finish.code >= 0 else EXIT_BUG

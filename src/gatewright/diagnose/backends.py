@@ -91,8 +91,13 @@ def backend_trouble(line: ErrorLine, refused: ErrorLine | None = None) -> Troubl
     return Trouble(refused.number, found.number, line.client, f"certificate {who} {said}", fix)
 
 
+def refuses_us(packed: int) -> bool:
+    """Whether OpenSSL's code is an alert of the backend's about the gateway's certificate, or for want of one."""
+    return packed & 0x7FFFFF in {*_REFUSES_US, 1116}
+
+
 def failed_without_certificate(line: ErrorLine, packed: int) -> Trouble:
-    """AH02003 without a refused certificate, by the code of the ``SSL Library Error`` line that follows."""
+    """AH02003 without a refused certificate, or AH01992 before any answer came (TLS 1.3), by the code of the ``SSL Library Error`` line that follows."""
     reason = packed & 0x7FFFFF
     if reason in _REFUSES_US:
         what = f"it refused the gateway's client certificate (TLS alert {reason - 1000})"

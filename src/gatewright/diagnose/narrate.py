@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from gatewright.diagnose.backends import CONNECT_FAILED, backend_trouble, failed_without_certificate
+from gatewright.diagnose.backends import CONNECT_FAILED, backend_trouble, failed_without_certificate, refuses_us
 from gatewright.diagnose.loglines import QUIET, AccessLine, ErrorLine, parse_access_line, parse_error_line
 from gatewright.diagnose.refusals import openssl_words, parse_refusal, unescape, visible
 
@@ -16,6 +16,7 @@ _REMEMBERED = 4096
 _VERIFICATION, _CHAIN_TOO_LONG = 2276, 2040
 _HANDSHAKE_FAILED, _PLAIN_HTTP, _TIMED_OUT = 2008, 1996, 2007
 _ESTABLISHED, _SHUTDOWN = 1964, 1998
+_READING, _NO_STATUS_LINE = 1992, 1102
 _LOUD = {"emerg", "alert", "crit", "error", "warn"}
 # Said by the access log's own line already: "client denied by server configuration", backend failures' second lines.
 _SAID_BY_ACCESS = frozenset({1630, 1114, 1097, 2032})
@@ -28,12 +29,23 @@ class Narrator:
     Bounded in memory, and pure but for that memory. Methods return the lines to show, usually none or one.
     """
 
-    def __init__(self, to_local: Callable[[datetime], datetime] = lambda when: when) -> None:
-        """``to_local`` brings an aware time to the zone of the error log, which httpd writes in local time."""
+    def __init__(
+        self,
+        to_local: Callable[[datetime], datetime] = lambda when: when,
+        elsewhere: Callable[[str], str] = lambda _: "",
+    ) -> None:
+        """``to_local`` brings an aware time to the zone of the error log, which httpd writes in local time.
+
+        ``elsewhere`` knows more of a CA that was not trusted, by its name: see :func:`gatewright.diagnose.elsewhere.elsewhere`.
+        """
         self._to_local = to_local
+        self._elsewhere = elsewhere
         # By (pid, tid), because an "SSL Library Error" line carries no connection id: the failed handshake whose
         # reason has not come yet, or None when its reason is told.
         self._handshakes: OrderedDict[tuple[int, int], ErrorLine | None] = OrderedDict()
+        # Connections that broke while they were read, with OpenSSL's code once it has come: a backend that refuses the gateway over
+        # TLS 1.3 does so then, and the thread's next line tells that it was a backend.
+        self._broken: OrderedDict[tuple[int, int], tuple[ErrorLine, int]] = OrderedDict()
         # Refused certificates of which the thread's next line tells whether it was a client's or a backend's.
         self._held: OrderedDict[tuple[int, int], ErrorLine] = OrderedDict()
 
@@ -45,7 +57,7 @@ class Narrator:
         thread = (line.pid, line.tid)
         if line.openssl is not None:
             return self._library_error(thread, line.openssl)
-        held = self._held.pop(thread, None)
+        held, broken = self._held.pop(thread, None), self._broken.pop(thread, None)
         if (trouble := backend_trouble(line, held)) is not None:
             self._remember(thread, None)
             return (f"{_clock(line.time)} {trouble.words()}",)
@@ -62,7 +74,7 @@ class Narrator:
         elif line.number in {_HANDSHAKE_FAILED, _PLAIN_HTTP, CONNECT_FAILED}:
             self._failed(thread, line)
         else:
-            told += _other(line)
+            told += self._unread(thread, line, broken) or _other(line)
         return told
 
     def access(self, text: str) -> tuple[str, ...]:
@@ -84,14 +96,32 @@ class Narrator:
     def _refused(self, thread: tuple[int, int], line: ErrorLine, above: str = "") -> tuple[str, ...]:
         self._remember(thread, None)
         refusal = parse_refusal(line.message, 22 if line.number == _CHAIN_TOO_LONG else 0)
-        words = refusal.words() if refusal else visible(unescape(line.message))
+        if refusal is None:
+            words = visible(unescape(line.message))
+        else:
+            words = refusal.words(self._elsewhere(refusal.issuer) if refusal.untrusted else "")
         return (f"{_clock(line.time)} refused in the handshake: {above}{words} ({_host(line.client)})",)
+
+    def _unread(
+        self, thread: tuple[int, int], line: ErrorLine, broken: tuple[ErrorLine, int] | None
+    ) -> tuple[str, ...]:
+        """Why a backend gave no answer, where the line before says that it refused the gateway."""
+        if line.number == _READING:
+            self._broken[thread] = (line, 0)
+            if len(self._broken) > _REMEMBERED:
+                self._broken.popitem(last=False)
+        if line.number == _NO_STATUS_LINE and broken is not None and refuses_us(broken[1]):
+            return (f"{_clock(line.time)} {failed_without_certificate(*broken).words()}",)
+        return ()
 
     def _failed(self, thread: tuple[int, int], line: ErrorLine) -> None:
         if self._handshakes.get(thread, line) is not None:
             self._remember(thread, line)
 
     def _library_error(self, thread: tuple[int, int], packed: int) -> tuple[str, ...]:
+        if thread in self._broken:
+            self._broken[thread] = (self._broken[thread][0], packed)
+            return ()
         failed = self._handshakes.get(thread)
         if failed is None:
             return ()

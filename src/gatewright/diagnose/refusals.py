@@ -44,6 +44,9 @@ _BY_NUMBER = {
     68: "was signed with too weak a digest (SHA-1 or MD5)",
 }
 
+_UNTRUSTED = frozenset({2, 18, 19, 20, 21})
+"""Those that say that nothing leads to a trusted CA."""
+
 # OpenSSL's SSL reasons: what the client did.
 _BY_REASON = {
     118: "offered no signature algorithm that this gateway uses (an outdated client)",
@@ -92,9 +95,19 @@ class Refusal:
     before: str
     after: str
 
-    def words(self) -> str:
-        """``certificate CN=erp was issued by …``; an unknown number is named as such."""
+    @property
+    def untrusted(self) -> bool:
+        """Whether it is its issuer that was not trusted."""
+        return self.number in _UNTRUSTED
+
+    def words(self, instead: str = "") -> str:
+        """``certificate CN=erp was issued by …``; an unknown number is named as such.
+
+        ``instead`` of the general words about an issuer that was not trusted: what is known of it besides.
+        """
         known = _BY_NUMBER.get(self.number, f"did not pass OpenSSL's verification (X.509 error {self.number})")
+        if instead:
+            known = "was issued by {issuer}" + instead.replace("{", "{{").replace("}", "}}")
         who = "a certificate" if self.subject is None else f"certificate {self.subject or 'with an empty subject'}"
         return f"{who} " + known.format(
             issuer=self.issuer or "an authority without a name", before=self.before or "?", after=self.after or "?"
@@ -152,15 +165,17 @@ def unescape(text: str) -> str:
 
 
 def readable_dn(logged: str) -> str:
-    r"""A distinguished name as httpd logs it, with its UTF-8 shown as letters and its controls visible.
+    """A distinguished name as httpd logs it, with its UTF-8 shown as letters and its controls visible."""
+    return spelled_dn(unescape(logged))
 
-    OpenSSL writes RFC 2253 text with ``\C3\AB`` for bytes that are not ASCII; httpd doubles the backslashes.
-    """
+
+def spelled_dn(name: str) -> str:
+    r"""A distinguished name as OpenSSL spells it (RFC 2253 text, ``\C3\AB`` for bytes that are not ASCII), to be read."""
 
     def one(match: re.Match[str]) -> bytes:
         return bytes.fromhex(match[1])
 
-    return visible(_replace_bytes(r"\\([0-9A-F]{2})", one, unescape(logged)))
+    return visible(_replace_bytes(r"\\([0-9A-F]{2})", one, name))
 
 
 def _replace_bytes(pattern: str, one: Callable[[re.Match[str]], bytes], text: str) -> str:

@@ -190,6 +190,7 @@ def _foreground(places: Places, console: Say, ready: Callable[[ReadyInfo], None]
             on_ready=lambda: _tell_ready(places, prepared, tools, ready),
             every=every,
             before_start=settling.before_start,
+            elsewhere=_elsewhere(places),
         )
     except EnvironmentFault as fault:
         # On a full disk the reason is told all the same, only not kept for 'status'.
@@ -198,6 +199,30 @@ def _foreground(places: Places, console: Say, ready: Callable[[ReadyInfo], None]
         raise
     finally:
         keeper.close()
+
+
+def _elsewhere(places: Places) -> Callable[[str], str]:
+    """What is known of a CA that a handshake did not trust, by the generation in force; looked up once for each."""
+    from functools import lru_cache
+
+    from gatewright.app.generations import current_number, read_manifest
+    from gatewright.app.policy import applied_gateway
+    from gatewright.diagnose.elsewhere import elsewhere
+    from gatewright.edges.files import LocalFiles
+
+    files = LocalFiles()
+
+    @lru_cache(maxsize=1)
+    def of(number: int) -> tuple[Gateway | None, dict[str, tuple[str, ...]]]:
+        manifest = read_manifest(files, places.layout(number))
+        anchors = manifest.anchors if manifest is not None else {}
+        return applied_gateway(files, places, number), {n: tuple(s for _, s in pairs) for n, pairs in anchors.items()}
+
+    def told(issuer: str) -> str:
+        gateway, subjects = of(current_number(files, places))
+        return elsewhere(gateway, subjects, issuer) if gateway is not None else ""
+
+    return told
 
 
 def _refuse_taken_port(places: Places) -> None:

@@ -79,6 +79,38 @@ def test_tls_that_fails_before_any_certificate_is_told_by_openssls_code() -> Non
         assert "(AH02003)" in told
 
 
+READ = HEAD + "AH01992: SSL library error 1 reading data"
+NO_ANSWER = (
+    HEAD.replace("ssl:info", "proxy_http:error").replace("36807", "40948")
+    + "AH01102: error reading status line from remote server"
+)
+
+
+def test_a_backend_that_refuses_the_gateway_over_tls_1_3_is_told_as_that() -> None:
+    """Its alert comes when the answer is read: one sentence with the backend's address, in place of "error reading status line"."""
+    for code, part in (
+        ("0A000418", "refused the gateway's client certificate (TLS alert 48)"),
+        ("0A00045C", "it demands a client certificate"),
+    ):
+        narrator = Narrator()
+        (told,) = [text for one in (READ, LIBRARY.format(code), NO_ANSWER) for text in narrator.error(one)]
+        assert part in told
+        assert "backend 127.0.0.1:36807 not verified" in told
+        assert "(AH01992)" in told
+
+
+def test_twins_what_broke_otherwise_is_no_refusal() -> None:
+    """Another code, a client's connection, and the next request of that thread are told as they are."""
+    other = Narrator()
+    (told,) = [text for one in (READ, LIBRARY.format("0A000126"), NO_ANSWER) for text in other.error(one)]
+    assert "error reading status line" in told
+    client = Narrator()
+    opened = HEAD + "AH01964: Connection to child 0 established"
+    assert [text for one in (READ, LIBRARY.format("0A000418"), opened) for text in client.error(one)] == []
+    (told,) = client.error(NO_ANSWER)
+    assert "error reading status line" in told
+
+
 def test_other_lines_say_nothing_of_backends() -> None:
     """AH02003 without a refused certificate, and a refused certificate without AH02003, are nothing yet."""
     assert backend_trouble(line(CONNECT)) is None

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from datetime import timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewright.diagnose.elsewhere import elsewhere
 from gatewright.diagnose.loglines import parse_access_line, parse_error_line, parse_start_line, repair_json
 from gatewright.diagnose.narrate import Narrator
-from gatewright.diagnose.refusals import openssl_words, parse_refusal, readable_dn, unescape, visible
+from gatewright.diagnose.refusals import Refusal, openssl_words, parse_refusal, readable_dn, unescape, visible
+from gatewright.model.gateway import Gateway
+from gatewright.source import load
 
 SAMPLE = "ts=2026-11-23 13:31:07.9 lvl=ssl:info pid=8597 tid=14 cid=LCM7 client=127.0.0.1:56546 msg="
 FOREIGN = (
@@ -147,6 +151,61 @@ def test_a_refused_certificate_above_the_clients_own_is_told_once() -> None:
     (alone,) = narrator.error(FAILED)
     assert alone.startswith(
         "13:31:07 refused in the handshake: a certificate was not issued by an authority of this gateway itself"
+    )
+
+
+def _two_names() -> Gateway:
+    """One with an authority of its own name, with a CA in between, beside a shared one."""
+    declared = """\
+gateway: api.example.org
+listen: 8443
+authorities:
+  home: { managed: true }
+  other: { anchor: other.pem, host: other.example.org, depth: 1 }
+routes:
+  /: { respond: { text: x }, access: any-client }
+"""
+    return load(declared, "gateway.yaml").gateway
+
+
+@pytest.mark.parametrize(
+    ("subjects", "said"),
+    [
+        (
+            {"other": ("CN=Foreign Issuing,O=Other",)},
+            ": a CA of that name is trusted under other.example.org only, was another name asked for?",
+        ),
+        (
+            {"home": ("CN=Foreign Issuing,O=Other",)},
+            ": a CA of that name is trusted under api.example.org only, was another name asked for?",
+        ),
+        (
+            {"other": ("CN=Another,O=Other",)},
+            ", which no authority of this gateway trusts; a client of other must send the CAs in between along",
+        ),
+    ],
+)
+def test_a_ca_that_is_trusted_under_another_name_is_told_as_that(
+    subjects: dict[str, tuple[str, ...]], said: str
+) -> None:
+    """Where names differ in whom they trust, the line does not deny that a CA is known, and says what clients must send."""
+    gateway = _two_names()
+    narrator = Narrator(elsewhere=lambda issuer: elsewhere(gateway, subjects, issuer))
+    (told,) = [text for one in (FOREIGN, FAILED) for text in narrator.error(one)]
+    assert (
+        told
+        == f"13:31:07 refused in the handshake: certificate CN=erp,O=Other was issued by CN=Foreign Issuing,O=Other{said} (127.0.0.1:56546)"
+    )
+
+
+def test_names_that_are_not_ascii_are_compared_as_they_are_told() -> None:
+    """OpenSSL's escapes on one side, letters on the other."""
+    said = elsewhere(_two_names(), {"other": ("CN=Zo\\C3\\AB {1}",)}, "CN=Zoë {1}")
+    assert "other.example.org" in said
+    assert (
+        Refusal(20, "CN=x", "CN=Zoë {1}", "", "", "")
+        .words(said)
+        .startswith("certificate CN=x was issued by CN=Zoë {1}: a CA")
     )
 
 
