@@ -28,8 +28,8 @@ OWN_AUTHORITIES = PurePath("certs/ca")
 class Request:
     """What was asked on the command line. ``at`` is aware; ``None`` means now.
 
-    Without ``anchors`` and ``system``, the anchors are the issuing CAs of the gateway in the folder, judged by the
-    gateway's rule; where there is no gateway, nothing is trusted.
+    Without ``anchors`` and ``system``, a client's anchors are the issuing CAs of the gateway in the folder, judged by the
+    gateway's rule, and a server's the roots of its authorities, as the gateway's callers judge it; where there is no gateway, nothing is trusted.
     """
 
     certificate: PurePath
@@ -82,8 +82,8 @@ class Verifying:
             path, content = self.openssl().system_anchors()
             anchors += formats.certificates(content, path)
         elif not request.anchors and self.files.kind(folder / GATEWAY_FILE) is FileKind.FILE:
-            anchors = list(self._gateway_anchors(folder))
             as_gateway = as_gateway or request.purpose is Purpose.CLIENT
+            anchors = list(self._gateway_anchors(folder) if as_gateway else self._own(folder, roots=True))
             # Markers say what is refused now, not what was before.
             withdrawn = (
                 as_gateway and self._withdrawn(leaf, folder) and (request.at is None or request.at >= self.clock.now())
@@ -141,12 +141,15 @@ class Verifying:
         for authority in in_force(declared.gateway).authorities.values():
             for anchor in authority.anchors:
                 found += self._certificates(folder / anchor)
+        return (*found, *self._own(folder, roots=False))
+
+    def _own(self, folder: PurePath, *, roots: bool) -> tuple[Certificate, ...]:
+        """Certificates of the authorities kept here: the roots, which the gateway's callers trust, or the issuing CAs."""
         own = folder / OWN_AUTHORITIES
-        if self.files.kind(own) is FileKind.FOLDER:
-            for name in self.files.list(own):
-                if name.endswith(".pem"):
-                    found += (c for c in self._certificates(own / name) if not _self_signed(c))
-        return tuple(found)
+        if self.files.kind(own) is not FileKind.FOLDER:
+            return ()
+        files = (own / name for name in self.files.list(own) if name.endswith(".pem"))
+        return tuple(c for file in files for c in self._certificates(file) if _self_signed(c) is roots)
 
 
 def _self_signed(certificate: Certificate) -> bool:

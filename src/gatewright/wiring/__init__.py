@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from gatewright.model.machine import Httpd
 
 
+PATIENCE = "What is new is made now, and proved at a shadow instance before it serves; that takes some seconds."
+"""Said where somebody would otherwise wait without a word."""
+
+
 def init(folder: Path, *, host: str = "", listen: str = "") -> InitReport:
     """Write the starter into ``folder``. Raises :class:`UsageError` for a host or port that is none."""
     from gatewright.app.starter import init as write_starter
@@ -113,11 +117,10 @@ def up(folder: Path, *, detach: bool, console: Say, ready: Callable[[ReadyInfo],
     files, places = LocalFiles(), places_of(folder)
     if is_held(files, places):
         return _runs_already(places, console, ready)
-    if detach:
-        return _detached(places, ready)
-    written = init(folder).written
-    if written:
+    if init(folder).written:
         console(f"Wrote a starter gateway to {folder}: gateway.yaml and a small site.")
+    if detach:
+        return _detached(places, console, ready)
     files.make_folder(places.run)
     with files.lock(lock_path(places)) as ours:
         if not ours:
@@ -372,15 +375,17 @@ def _is_detached() -> bool:
     return os.environ.get(_DETACHED) == "1"
 
 
-def _detached(places: Places, ready: Callable[[ReadyInfo], None]) -> int:
+def _detached(places: Places, console: Say, ready: Callable[[ReadyInfo], None]) -> int:
     """Start this very command in a session of its own and wait for its first words: ready, or why not."""
     import json
 
+    from gatewright.app.generations import current_number
     from gatewright.app.running import ready_info
     from gatewright.edges.detached import first_words
     from gatewright.edges.files import LocalFiles
 
-    init(Path(places.folder))
+    if not current_number(LocalFiles(), places):
+        console(PATIENCE)
     LocalFiles().make_folder(places.folder / "logs")
     log = Path(places.folder / "logs" / "gatewright.log")
     command = ourselves("-C", str(places.folder), "--json", "up")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewright.errors import EXIT_OK, Diagnostic, EnvironmentFault, GatewrightError
-from gatewright.wiring import places_of, policy_of, tools_here
+from gatewright.wiring import PATIENCE, places_of, policy_of, tools_here
 from gatewright.wiring.ourselves import ended_with, ourselves, with_code
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def prepared_and_proved(places: Places, say: Say) -> Prepared:
     policy = policy_of(places, say)
     report = planning(places)(policy)
     if report.difference.reload:
+        say(PATIENCE)
         _apply_apart(places)
     outside = _outside(places)
 

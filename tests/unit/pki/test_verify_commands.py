@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.vectors.x509 import kit
@@ -85,6 +86,27 @@ def test_the_gateway_in_the_folder_is_what_is_trusted(folder: Path, capsys: pyte
     assert json.loads(capsys.readouterr().out)["rule"] == "gateway"
     assert main(["verify", "leaf.pem", *AT, "--anchor", "root.pem", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["rule"] == "openssl"
+
+
+def test_a_server_is_judged_as_the_gateways_callers_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --purpose server the gateway's own root is trusted, and nothing but that: not the issuing CA beside it, nor partners' CAs."""
+    server = leaf(MID, eku=[ExtendedKeyUsageOID.SERVER_AUTH])
+    (folder / "server.pem").write_bytes(pem(server, MID))
+    (folder / "alone.pem").write_bytes(pem(server))
+    (folder / "gateway.yaml").write_text(
+        "gateway: localhost\nlisten: 8443\nauthorities:\n  home: { managed: true }\n  globex: { anchor: issuing.pem }\n"
+        "routes:\n  /: { respond: { text: hello }, access: any-client }\n"
+    )
+    assert main(["verify", "server.pem", "--purpose", "server", *AT]) == 1
+    own = folder / "certs" / "ca"
+    own.mkdir(parents=True)
+    (own / "home-root.pem").write_bytes(pem(TOP))
+    (own / "home-issuing.pem").write_bytes(pem(MID))
+    assert main(["verify", "server.pem", "--purpose", "server", *AT]) == 0
+    assert main(["verify", "alone.pem", "--purpose", "server", *AT]) == 1
+    capsys.readouterr()
+    assert main(["verify", "full.pem", "--purpose", "server", *AT, "--json"]) == 1
+    assert [e["error"] for e in json.loads(capsys.readouterr().out)["errors"]] == [26]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ chain from the root down, marks where it breaks, and says for each error number 
 
 What is trusted: the files given with --anchor and, with --system, what this host trusts. With neither, the
 authorities of the gateway in -C DIR, judged as the gateway's httpd judges clients (--as-gateway), what it has revoked
-or put on hold included. Where there is no gateway either, nothing is trusted. Exit code 0 valid, 1 not valid, 2 a file cannot be read."""
+or put on hold included; with --purpose server their roots, as the gateway's callers judge it. Where there is no gateway either, nothing
+is trusted. Exit code 0 valid, 1 not valid, 2 a file cannot be read."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
