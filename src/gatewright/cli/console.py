@@ -56,8 +56,9 @@ class Console:
         return path
 
     def result(self, data: Mapping[str, object], text: str) -> None:
-        """Print the command's result: ``data`` as JSON when asked for, else ``text``."""
-        self.raw(json.dumps(data, indent=2, ensure_ascii=False) + "\n" if self.json else text)
+        """Print the command's result: ``data`` as JSON when asked for, else ``text``, which gets a line end where it has none."""
+        shown = json.dumps(data, indent=2, ensure_ascii=False) if self.json else text
+        self.raw(shown + "\n" if shown and not shown.endswith("\n") else shown)
 
     def raw(self, text: str) -> None:
         """Write ``text`` to standard output exactly as it is, and flush.

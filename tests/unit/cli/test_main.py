@@ -182,6 +182,25 @@ def test_a_file_in_another_folder_is_judged_with_what_stands_beside_it(
     assert gatewright("check", "below/gateway.yaml").returncode == 2
 
 
+def test_every_result_ends_with_a_line_end(tmp_path: Path) -> None:
+    """One that is told in lines joined by line ends, too: the prompt of a shell does not stand behind it."""
+    assert gatewright("init", "-C", str(tmp_path)).returncode == 0
+    told = gatewright("explain", "-C", str(tmp_path), "--route", "/protected/").stdout
+    assert told.endswith("\n")
+    assert not told.endswith("\n\n")
+
+
+def test_a_password_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Octets that are not UTF-8 are a wrong input, and nothing is written. The twin: as text they are taken."""
+    words = [sys.executable, "-m", "gatewright", "-C", str(tmp_path), "user", "add", "users", "joe", "--stdin"]
+    done = subprocess.run(words, input=b"\xff\xfelong enough a password\n", capture_output=True, env=CLEAN, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"is not UTF-8" in done.stderr
+    assert not (tmp_path / "users").exists()
+    done = subprocess.run(words, input="länger als zwölf\n".encode(), capture_output=True, env=CLEAN, check=False)
+    assert done.returncode == 0
+
+
 def test_schema_is_json() -> None:
     """The schema printed is one JSON document."""
     assert json.loads(gatewright("schema").stdout)["$schema"].startswith("https://json-schema.org/")

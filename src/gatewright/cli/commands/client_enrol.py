@@ -26,5 +26,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
 
     done = enrol(console.folder, args.client, args.certificate)
     counts = "admitted from its first request on" if done.admitted else "admitted once the gateway file is applied"
-    console.result(done.as_dict(), f"Enrolled as {done.client} until {done.not_after:%Y-%m-%d}: {counts}.\n")
+    console.result(done.as_dict(), f"Enrolled as {done.client} until {done.not_after:%Y-%m-%d}: {counts}.")
     return EXIT_OK

@@ -26,5 +26,5 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from gatewright import wiring
 
     text = wiring.compile_gateway(console.folder, args.emit)
-    console.result({"emit": args.emit, "text": text}, text if text.endswith("\n") else text + "\n")
+    console.result({"emit": args.emit, "text": text}, text)
     return EXIT_OK

@@ -8,8 +8,8 @@ from gatewright.cli.console import Console
 from gatewright.errors import EXIT_OK
 
 DESCRIPTION = """\
-Fetch the key set of every token issuer that gateway.yaml names by an https:// URL, now. A running gateway does that by
-itself every five minutes. What cannot be fetched, or is no key set, changes nothing: the keys that are there are used on."""
+Fetch the key set of every token issuer that the gateway in force (before the first, gateway.yaml) names by an https:// URL,
+now. A running gateway does that by itself every five minutes. What cannot be fetched, or is no key set, changes nothing: the keys that are there are used on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from gatewright.cli.console import Console
+from gatewright.cli.options import usage
 from gatewright.errors import EXIT_OK
 
 DESCRIPTION = """\
@@ -23,11 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stdin", action="store_true", help="take the password from standard input")
 
 
+def _first_line() -> str:
+    try:
+        return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError as problem:
+        raise usage("the password on standard input is not UTF-8", "give it as text, in the first line") from problem
+
+
 def run(args: argparse.Namespace, console: Console) -> int:
     """Add, and print a password that was made."""
     from gatewright.wiring.credentials import add_user
 
-    given = sys.stdin.readline().rstrip("\r\n") if args.stdin else None
+    given = _first_line() if args.stdin else None
     made = add_user(console.folder, args.file, args.name, given)
     result: dict[str, object] = {"file": args.file, "user": args.name}
     if args.stdin:
