@@ -7,10 +7,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gatewright.cli.render import render_diagnostics, visible
+from gatewright.cli.render import as_typed, render_diagnostics, visible
 from gatewright.errors import Diagnostic, EnvironmentFault, GatewrightError, UsageError
 
 
@@ -57,7 +57,7 @@ class Console:
 
     def result(self, data: Mapping[str, object], text: str) -> None:
         """Print the command's result: ``data`` as JSON when asked for, else ``text``, which gets a line end where it has none."""
-        shown = json.dumps(data, indent=2, ensure_ascii=False) if self.json else text
+        shown = json.dumps(data, indent=2, ensure_ascii=False) if self.json else as_typed(text, self.program)
         self.raw(shown + "\n" if shown and not shown.endswith("\n") else shown)
 
     def raw(self, text: str) -> None:
@@ -80,12 +80,13 @@ class Console:
         """One line for a human, on standard error, with control characters made visible."""
         # A terminal that is gone must not end a gateway that serves.
         with contextlib.suppress(OSError):
-            sys.stderr.write(visible(text) + "\n")
+            sys.stderr.write(visible(as_typed(text, self.program)) + "\n")
             sys.stderr.flush()
 
     def complain(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Diagnostics on standard error."""
-        sys.stderr.write(render_diagnostics(diagnostics, color=self.color))
+        typed = (replace(found, fix=as_typed(found.fix, self.program)) for found in diagnostics)
+        sys.stderr.write(render_diagnostics(typed, color=self.color))
         sys.stderr.flush()
 
     def fail(self, error: GatewrightError) -> int:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from gatewright.cli.registry import COMMANDS
 from gatewright.errors import Diagnostic, Severity
+
+PROGRAM = "gatewright"
+"""How commands are written in messages."""
 
 # SGR codes of ECMA-48 §8.3.117: bold red, bold yellow, bold cyan.
 _SEVERITY_COLOR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.NOTE: "1;36"}
@@ -27,6 +32,14 @@ def visible(text: str, *, keep: str = "") -> str:
 def _escape(character: str) -> str:
     """The Python escape of one character, lone surrogates included."""
     return character.encode("unicode_escape").decode("ascii")
+
+
+def as_typed(text: str, program: str) -> str:
+    """``text`` with the commands in it as this user starts Gatewright: from its source folder, ``gatewright`` is on no PATH."""
+    if program == PROGRAM:
+        return text
+    names = "|".join(command.name for command in COMMANDS)
+    return re.sub(rf"(?<![\w./-]){PROGRAM}(?= (?:-C\b|{names})\b)", lambda _: program, text)
 
 
 def paint(text: str, sgr: str, *, color: bool) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewright.cli.render import count, render_days, render_diagnostics, render_length, render_table, visible
+from gatewright.cli.render import as_typed, count, render_days, render_diagnostics, render_length, render_table, visible
 from gatewright.errors import Diagnostic, Severity, Span
 
 ROUTE = Diagnostic(
@@ -64,6 +64,14 @@ def test_a_table_lines_up() -> None:
     """Columns are as wide as their widest cell; without rows there is no header either."""
     assert render_table(("A", "BB"), [("xxx", "1"), ("y", "22")]) == "A    BB\nxxx  1\ny    22\n"
     assert render_table(("A", "BB"), []) == ""
+
+
+def test_commands_are_told_as_this_user_types_them() -> None:
+    """Run from its source folder, every command in a message begins with that path; names, paths and prose stay as they are."""
+    text = "gatewright apply; or: 'gatewright -C /x up', see /opt/gatewright plan; the gatewright team; gatewright-canary up"
+    told = "/src/gatewright apply; or: '/src/gatewright -C /x up', see /opt/gatewright plan; the gatewright team; gatewright-canary up"
+    assert as_typed(text, "/src/gatewright") == told
+    assert as_typed(text, "gatewright") == text
 
 
 @pytest.mark.parametrize(
