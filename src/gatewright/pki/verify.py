@@ -151,10 +151,17 @@ def ask_pyopenssl(question: Question) -> Verdict:
         built = context.get_verified_chain()
     except crypto.X509StoreContextError as error:
         number, depth = int(error.errors[0]), int(error.errors[1])
-        at_fault = crypto.dump_certificate(crypto.FILETYPE_ASN1, error.certificate)
-        return Verdict(engine, accepted=False, findings=(Finding(number, depth, at_fault),))
+        return Verdict(engine, accepted=False, findings=(Finding(number, depth, _written(error.certificate)),))
     chain = tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, c) for c in built)
     return Verdict(engine, accepted=True, chain=chain)
+
+
+def _written(certificate: crypto.X509) -> bytes:
+    """The certificate at fault; nothing where OpenSSL read it and cannot write it, such as one with a key that is none."""
+    try:
+        return crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+    except crypto.Error:
+        return b""
 
 
 def crypto_version() -> str:

@@ -38,7 +38,7 @@ from gatewright.model.pki import Filter, KeyKind, ProfileName, Reason, Status
 from gatewright.pki import crl
 from gatewright.pki.build import NameConstraints, constraints_of
 from gatewright.pki.bundle import P12Profile
-from gatewright.pki.keys import generate
+from gatewright.pki.keys import generate, kind_of, public_key_of
 from gatewright.pki.names import distinguished_name
 
 HOSTS = ["localhost", "127.0.0.1", "::1"]
@@ -184,7 +184,9 @@ def test_a_renewed_client_gets_matching_files(world: World) -> None:
 def test_every_kind_of_key_is_certified(world: World, kind: KeyKind) -> None:
     """P-256, P-384, RSA and Ed25519 leaves under a P-256 CA."""
     issued = issue_client(world.home, "erp", "erp.example", world.deps, algorithm=kind)
-    x509.load_der_x509_certificate(issued.certificate.der).verify_directly_issued_by(world.home.issuing_certificate)
+    certificate = x509.load_der_x509_certificate(issued.certificate.der)
+    certificate.verify_directly_issued_by(world.home.issuing_certificate)
+    assert kind_of(public_key_of(certificate)) is kind
 
 
 def test_ed25519_is_not_for_authorities(world: World) -> None:
