@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from gatewright.errors import Diagnostic, EnvironmentFault, FindingError, Severity, UsageError, ValueRejected
+from gatewright.errors import Diagnostic, EnvironmentFault, FindingError, Severity
 from gatewright.wiring.ourselves import ourselves
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gatewright.app.places import Places
     from gatewright.app.reports import Say
+    from gatewright.app.users import Users
     from gatewright.edges.authorizer.process import LocalAuthorizer
     from gatewright.edges.shadow import LocalShadows
     from gatewright.model.gateway import Gateway
@@ -128,76 +129,10 @@ class CredentialKeeper:
             self._fetching = begin(ourselves("-C", str(self._places.folder), "jwks"))
 
 
-def users(folder: Path, file: str) -> tuple[str, ...]:
-    """The users of ``file``. Raises :class:`UsageError`."""
-    return tuple(_read_users(folder, file))
-
-
-def add_user(folder: Path, file: str, name: str, password: str | None) -> str:
-    """Give ``name`` the password, or a new one that is made here; it is the result. An earlier one is replaced."""
-    import bcrypt
-
+def users(folder: Path) -> Users:
+    """The files of users in a gateway's folder."""
+    from gatewright.app.users import Users
     from gatewright.edges.files import LocalFiles
-    from gatewright.pki.users import hashed, name_of, text
+    from gatewright.edges.randomness import SystemRandomness
 
-    path, known = _users_path(folder, file), _read_users(folder, file, missing_ok=True)
-    word = password if password is not None else _new_password()
-    # A made password has 160 bits, which no speed of guessing makes up for; a chosen one is made slow to guess. Each request
-    # costs the same (measured on httpd 2.4.71, bench/credentials.py): 2 ms at 5, 52 ms at 10.
-    salt = bcrypt.gensalt(5 if password is None else 10)
-    try:
-        known[name_of(name)] = hashed(word, salt)
-    except ValueRejected as problem:
-        raise UsageError(problem.at(None)) from problem
-    LocalFiles().make_folder(path.parent)
-    LocalFiles().write(path, text(known), 0o640)
-    return word
-
-
-def remove_user(folder: Path, file: str, name: str) -> None:
-    """Take ``name`` out; effective with the next request. Raises :class:`UsageError` if there is no such user."""
-    from gatewright.edges.files import LocalFiles
-    from gatewright.pki.users import text
-
-    known = _read_users(folder, file)
-    if name not in known:
-        what = f"{file} has no user {name!r}"
-        raise UsageError(Diagnostic("unknown-user", what, "", f"see who is there: gatewright user list {file}"))
-    del known[name]
-    LocalFiles().write(_users_path(folder, file), text(known), 0o640)
-
-
-def _new_password() -> str:
-    import secrets
-
-    return secrets.token_urlsafe(20)
-
-
-def _users_path(folder: Path, file: str) -> Path:
-    from gatewright.model.values import RelativePath
-
-    try:
-        return folder / RelativePath.parse(file)
-    except ValueRejected as problem:
-        raise UsageError(problem.at(None)) from problem
-
-
-def _read_users(folder: Path, file: str, *, missing_ok: bool = False) -> dict[str, str]:
-    from gatewright.edges.files import LocalFiles
-    from gatewright.pki.users import read
-    from gatewright.ports.files import FileKind
-
-    path, files = _users_path(folder, file), LocalFiles()
-    if files.kind(path) is FileKind.MISSING and missing_ok:
-        return {}
-    if files.kind(path) is not FileKind.FILE:
-        raise UsageError(
-            Diagnostic("no-users-file", f"there is no file {file!r} of users", "", f"gatewright user add {file} NAME")
-        )
-    try:
-        return read(files.read(path))
-    except ValueError as problem:
-        what = f"{file!r} is not usable as a file of users: {problem}"
-        raise UsageError(
-            Diagnostic("no-users-file", what, "", "remove that line, or begin with another file")
-        ) from problem
+    return Users(LocalFiles(), SystemRandomness(), folder)

@@ -21,7 +21,7 @@ def test_no_damage_is_more_than_a_refusal(anchored: bool) -> None:
     anchors = (Certificate(SOUND),) if anchored else ()
     now = datetime.now(UTC)
     unreadable = 0
-    for place, value in ((place, value) for place in range(len(SOUND)) for value in (0, 255, SOUND[place] ^ 1)):
+    for place, value in [(p, v) for p, sound in enumerate(SOUND) for v in (0, 255, sound ^ 1)]:
         if SOUND[place] == value:
             continue
         damaged = bytearray(SOUND)

@@ -33,10 +33,10 @@ def _first_line() -> str:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Add, and print a password that was made."""
-    from gatewright.wiring.credentials import add_user
+    from gatewright.wiring.credentials import users
 
     given = _first_line() if args.stdin else None
-    made = add_user(console.folder, args.file, args.name, given)
+    made = users(console.folder).add(args.file, args.name, given)
     result: dict[str, object] = {"file": args.file, "user": args.name}
     if args.stdin:
         console.result(result, f"{args.name} may use the password that was given.\n")

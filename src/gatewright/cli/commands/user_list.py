@@ -19,6 +19,6 @@ def run(args: argparse.Namespace, console: Console) -> int:
     """List."""
     from gatewright.wiring.credentials import users
 
-    names = users(console.folder, args.file)
+    names = users(console.folder).names(args.file)
     console.result({"file": args.file, "users": list(names)}, "".join(f"{name}\n" for name in names))
     return EXIT_OK

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int:
     """Remove."""
-    from gatewright.wiring.credentials import remove_user
+    from gatewright.wiring.credentials import users
 
-    remove_user(console.folder, args.file, args.name)
+    users(console.folder).remove(args.file, args.name)
     console.result({"file": args.file, "user": args.name}, f"{args.name} is refused from now on.\n")
     return EXIT_OK
