@@ -50,13 +50,8 @@ routes:
 
 
 @pytest.fixture(scope="module")
-def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, list[str]]]]:
+def gate(open_folder: Path) -> Iterator[tuple[Running, dict[str, list[str]]]]:
     """A gateway, and curl's arguments for each client."""
-    folder = tmp_path_factory.mktemp("access")
-    folder.chmod(0o755)
-    for parent in (folder, *folder.parents):
-        if parent != Path("/tmp") and parent.is_relative_to("/tmp"):
-            parent.chmod(0o755)
     cas = {name: make(f"{name} issuing", make(f"{name} root", ca=True), ca=True) for name in ("home", "globex")}
     clients = {
         "alice": make("alice", cas["home"], sans=["alice.example.org"]),
@@ -70,9 +65,9 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, di
     }
     known = {}
     for name, pair in clients.items():
-        chain, key = pair.write(folder, name)
+        chain, key = pair.write(open_folder, name)
         known[name] = ["--cert", str(chain), "--key", str(key)]
-    with running(_policy(clients["card"]), folder, cas) as served:
+    with running(_policy(clients["card"]), open_folder, cas) as served:
         served.expect("AH01630")  # refusals are what this is about
         yield served, known
 

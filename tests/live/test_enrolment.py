@@ -215,6 +215,17 @@ def test_without_a_supervisor_nobody_new_comes_in() -> None:
         assert kept == old.certificate
 
 
+def test_the_proof_enrols_and_takes_back(gate: Gate) -> None:
+    """Stand-ins of such clients were admitted when enrolled and refused when not; nothing of the prover's is left behind."""
+    told = "".join(path.read_text() for path in (gate.folder / "reports").rglob("*.json"))
+    for words in ("client of globex as job", "client of globex as pinned", "not-enrolled of globex as job"):
+        assert words in told
+    assert not list((visible(gate) / "members").rglob("canary-*"))
+    known = list((visible(gate) / "contacts" / "known" / "globex").iterdir())
+    assert len(known) <= len(list((gate.folder / "enrolled" / "globex").iterdir())) + len(LOOK_ALIKES) + 2
+
+
+# The last, for what it leaves behind is remembered.
 @pytest.mark.slow
 def test_a_flood_of_new_certificates_is_told_and_borne(gate: Gate) -> None:
     """More new certificates than are looked at: it is told, their authority is kept quiet, and who is enrolled is served."""
@@ -241,13 +252,3 @@ def test_a_flood_of_new_certificates_is_told_and_borne(gate: Gate) -> None:
     until(lambda: not quiet.exists())
     with connected(gate, late) as line:
         assert settled(line, "/job/x") == (200, "job")
-
-
-def test_the_proof_enrols_and_takes_back(gate: Gate) -> None:
-    """Stand-ins of such clients were admitted when enrolled and refused when not; nothing of the prover's is left behind."""
-    told = "".join(path.read_text() for path in (gate.folder / "reports").rglob("*.json"))
-    for words in ("client of globex as job", "client of globex as pinned", "not-enrolled of globex as job"):
-        assert words in told
-    assert not list((visible(gate) / "members").rglob("canary-*"))
-    known = list((visible(gate) / "contacts" / "known" / "globex").iterdir())
-    assert len(known) <= len(list((gate.folder / "enrolled" / "globex").iterdir())) + len(LOOK_ALIKES) + 2
