@@ -257,7 +257,7 @@ def _forgeries(world: World) -> dict[str, str]:
         "expired": world.token(exp=now - 120),
         "never expires": world.token(exp=None),
         "expires at a text": world.token(exp=str(now + 600)),
-        "not yet valid": world.token(nbf=now + 120),
+        "not yet valid": world.token(nbf=now + 3_600),
         "issued tomorrow": world.token(iat=now + 86_400),
         "another type": world.token(header={"alg": "ES256", "kid": "one", "typ": "logout+jwt"}),
         "body changed": f"{head}.{body[:-2]}AA.{signature}",
