@@ -76,6 +76,10 @@ class Manifest:
             return None
 
 
+LOOK_S = 0.2
+"""Seconds for which whoever takes a lock waits out somebody who only looks whether it is held: on a busy machine that may be milliseconds."""
+
+
 def apply_lock(places: Places) -> PurePosixPath:
     """The file whose lock is held by whoever makes or switches generations."""
     return places.run / "apply.lock"

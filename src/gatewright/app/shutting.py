@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gatewright.app.generations import apply_lock, current_number
+from gatewright.app.generations import LOOK_S, apply_lock, current_number
 from gatewright.app.places import Places
 from gatewright.model.gateway import Gateway
 from gatewright.model.shut import shut_name
@@ -32,7 +32,7 @@ def shut(files: Files, places: Places, number: int, routes: Iterable[str]) -> bo
 
     Not while another process applies, or after it did: then it was no finished gateway that was proved.
     """
-    with files.lock(apply_lock(places)) as ours:
+    with files.lock(apply_lock(places), patience=LOOK_S) as ours:
         if not ours or current_number(files, places) != number:
             return False
         folder = places.layout(number).shut

@@ -20,6 +20,10 @@ MADE_ROUNDS, CHOSEN_ROUNDS = 5, 10
 costs the same (measured on httpd 2.4.71, bench/credentials.py): 2 ms at 5, 52 ms at 10."""
 
 
+_PATIENCE_S = 0.2
+"""Seconds to wait for another change, which takes a few thousandths: passwords are hashed before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Users:
     """The use case over its ports. ``folder`` is the gateway's; files are named as gateway.yaml names them.
@@ -64,7 +68,7 @@ class Users:
         """Nobody else reads and writes a file of users meanwhile: one of two changes would be lost, perhaps one that shuts somebody out."""
         run = self.folder / "run"
         self.files.make_folder(run)
-        with self.files.lock(run / "users.lock") as ours:
+        with self.files.lock(run / "users.lock", patience=_PATIENCE_S) as ours:
             if not ours:
                 raise EnvironmentFault(
                     Diagnostic(

@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -91,6 +92,16 @@ def _copy_and_empty(path: Path, keep: int) -> None:
     temporary.replace(path.with_name(f"{path.name}.1"))
 
 
+def _take(handle: int, path: PurePath) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise file_fault("lock", path, error) from error
+    return True
+
+
 def _sync_file(path: PurePath) -> None:
     with _told("write", path):
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -114,6 +125,8 @@ _PIECE = 1 << 20
 """Octets of a log that are copied at once."""
 _LOOKS = 100
 """How often what was appended while a log was copied is copied too, before the log is emptied all the same."""
+_RETRY_S = 0.005
+"""Seconds between two tries at a lock: an apply or a start may have to wait so long for somebody who only looked."""
 _WAITS = 16
 """Files whose way to the disk is waited for at once."""
 
@@ -281,22 +294,17 @@ class LocalFiles:
             os.chown(path, -1, group, follow_symlinks=False)
 
     @contextmanager
-    def lock(self, path: PurePath) -> Iterator[bool]:
-        """Hold an exclusive lock while inside; yields ``False`` at once when another process holds it.
+    def lock(self, path: PurePath, *, patience: float = 0.0) -> Iterator[bool]:
+        """Hold an exclusive lock while inside; yields ``False`` when another process holds it for longer than ``patience`` seconds.
 
         The lock is the kernel's (flock(2)): it ends with its process, so nothing stale is ever left behind.
         """
         with _told("lock", path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                held = False
-            except OSError as error:
-                raise file_fault("lock", path, error) from error
-            else:
-                held = True
+            deadline = time.monotonic() + patience
+            while not (held := _take(handle, path)) and time.monotonic() < deadline:
+                time.sleep(_RETRY_S)  # flock(2) waits for ever or not at all
             yield held
         finally:
             os.close(handle)

@@ -77,8 +77,11 @@ class Files(Protocol):
         """Where the symbolic link points, or ``None`` if it is none."""
         ...
 
-    def lock(self, path: PurePath) -> AbstractContextManager[bool]:
-        """Hold an exclusive lock while inside; yields ``False`` at once when another process holds it."""
+    def lock(self, path: PurePath, *, patience: float = 0.0) -> AbstractContextManager[bool]:
+        """Hold an exclusive lock while inside; yields ``False`` when another process holds it.
+
+        ``patience``: seconds for which that is waited out. Whoever only looks whether a lock is held holds it for an instant.
+        """
         ...
 
     def own(self, path: PurePath, group: int) -> None:

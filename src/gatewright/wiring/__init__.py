@@ -111,6 +111,7 @@ def down(folder: Path) -> DownReport:
 
 def up(folder: Path, *, detach: bool, console: Say, ready: Callable[[ReadyInfo], None]) -> int:
     """Bring up the gateway of ``folder``, making whatever is missing; in the foreground, until it is stopped."""
+    from gatewright.app.generations import LOOK_S
     from gatewright.app.running import is_held, lock_path
     from gatewright.edges.files import LocalFiles
 
@@ -122,7 +123,7 @@ def up(folder: Path, *, detach: bool, console: Say, ready: Callable[[ReadyInfo],
     if detach:
         return _detached(places, console, ready)
     files.make_folder(places.run)
-    with files.lock(lock_path(places)) as ours:
+    with files.lock(lock_path(places), patience=LOOK_S) as ours:
         if not ours:
             return _runs_already(places, console, ready)
         return _foreground(places, console, ready)

@@ -166,10 +166,10 @@ class Renewal:
 @contextmanager
 def apply_locked(places: Places) -> Iterator[None]:
     """While inside, nobody else makes or switches generations. Raises :class:`EnvironmentFault` when somebody does."""
-    from gatewright.app.generations import apply_lock
+    from gatewright.app.generations import LOOK_S, apply_lock
     from gatewright.edges.files import LocalFiles
 
-    with LocalFiles().lock(apply_lock(places)) as ours:
+    with LocalFiles().lock(apply_lock(places), patience=LOOK_S) as ours:
         if not ours:
             raise EnvironmentFault(
                 Diagnostic(

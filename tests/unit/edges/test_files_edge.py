@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -208,3 +209,25 @@ def test_what_is_written_while_a_log_is_copied_is_not_lost(tmp_path: Path, monke
     assert FILES.rotate(log, 1, 2)
     assert (tmp_path / "log.1").read_bytes() == b"0\n1\n2\n3\n"
     assert log.read_bytes() == b""
+
+
+def test_whoever_only_looks_is_waited_out(tmp_path: Path) -> None:
+    """A lock that is let go within the patience is taken; one that is held for longer is not, and without patience none is waited for."""
+    path = tmp_path / "lock"
+    looked, let_go = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with FILES.lock(path):
+            looked.set()
+            let_go.wait(10)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    assert looked.wait(10)
+    for patience in (0.0, 0.02):
+        with FILES.lock(path, patience=patience) as ours:
+            assert not ours
+    threading.Timer(0.05, let_go.set).start()
+    with FILES.lock(path, patience=10) as ours:
+        assert ours
+    looking.join()
