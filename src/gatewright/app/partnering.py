@@ -188,9 +188,9 @@ def issuing_certificates(data: Sequence[bytes]) -> tuple[bytes, ...]:
             raise UsageError(
                 Diagnostic(
                     "anchor-bundle",
-                    f"the file given with --ca holds {len(certificates)} certificates",
+                    f"the file given with --ca holds {len(certificates)} certificates: {_told(certificates)}",
                     "each of them would be trusted",
-                    "give the issuing CA's certificate alone; two generations of it as two files: --ca ONE --ca TWO",
+                    "give the certificate of the CA that signs clients alone; two generations of it as two files: --ca ONE --ca TWO",
                 )
             )
         if b"PRIVATE KEY" in content:
@@ -204,6 +204,18 @@ def issuing_certificates(data: Sequence[bytes]) -> tuple[bytes, ...]:
             )
         found.append(certificates[0].public_bytes(Encoding.PEM))
     return tuple(found)
+
+
+_SHOWN = 4
+
+
+def _told(certificates: Sequence[x509.Certificate]) -> str:
+    """Whose they are, so that the one that is meant can be picked."""
+    names = [
+        certificate.subject.rfc4514_string() + (" (a root)" if certificate.subject == certificate.issuer else "")
+        for certificate in certificates[:_SHOWN]
+    ]
+    return "; ".join((*names, "…") if len(certificates) > _SHOWN else names)
 
 
 def _authority(wish: NewPartner, files: Mapping[PurePosixPath, bytes]) -> dict[str, object]:

@@ -297,9 +297,9 @@ def test_the_next_ca_beside_the_old_one(run: Run, folder: Path) -> None:
     run("partner", "renew", "globex", "--retire", "globex-1.pem")
     assert "  globex: { anchor: [partners/globex-2.pem] }" in came(folder)
     assert codes(run("partner", "renew", "globex", "--retire", "globex-2.pem", code=2)) == ["last-anchor"]
-    assert codes(run("partner", "renew", "globex", "--ca", put(folder, "k.pem", authority("K"), authority("L")), code=2)) == [
-        "anchor-bundle"
-    ]  # fmt: skip
+    told = run("partner", "renew", "globex", "--ca", put(folder, "k.pem", authority("K"), make("L", ca=True)), code=2)
+    assert codes(told) == ["anchor-bundle"]
+    assert told["diagnostics"][0]["what"].endswith("2 certificates: CN=K issuing; CN=L (a root)")
 
 
 def test_a_ca_that_is_needed_still_is_not_retired_in_silence(run: Run, folder: Path) -> None:
