@@ -144,9 +144,14 @@ def _ready(state: State, event: h.Ready) -> Step:
         commands = (h.Serving(event.pid, first=not state.served),)
         if state.served and state.deaths:
             commands += (h.Say(h.Back(event.pid, event.at - state.deaths[-1])),)
-    if not state.reload_wanted:
+    return _wanted_still(running, event.at, commands)
+
+
+def _wanted_still(running: State, at: float, commands: tuple[h.Command, ...]) -> Step:
+    """A reload that was asked for while another was under way: httpd may have read the old files for that one, answered or not."""
+    if not running.reload_wanted:
         return running, commands
-    reloading, more = _reload(replace(running, reload_wanted=False), event.at)
+    reloading, more = _reload(replace(running, reload_wanted=False), at)
     return reloading, commands + more
 
 
@@ -228,7 +233,7 @@ def _tick(state: State, at: float) -> Step:
         case Phase.RELOADING:
             problems = explain_start(Attempt(state.lines, None, None, timed_out=state.limits.reload))
             said = h.Say(h.ReloadUnanswered(state.limits.reload, problems))
-            return replace(state, phase=Phase.RUNNING, until=None), (said,)
+            return _wanted_still(replace(state, phase=Phase.RUNNING, until=None), at, (said,))
         case Phase.STOPPING:
             said = h.Say(h.StopOverdue(state.limits.stop))
             return replace(state, until=None), (said, h.ClearGroup(state.pid))

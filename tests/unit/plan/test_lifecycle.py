@@ -273,6 +273,17 @@ def test_a_reload_during_start_or_reload_is_done_afterwards() -> None:
     assert talk(h.Ready(0.5, 7)) == (h.Say(h.Reloaded()),)
 
 
+def test_a_reload_behind_one_without_answer_is_done_too() -> None:
+    """That the first was not answered is told, and the second goes out at once; it is the only one."""
+    talk = Dialogue().serving()
+    talk(h.ReloadRequested(5.0), h.ReloadRequested(6.0))
+    late = talk(h.Tick(15.0))
+    assert isinstance(said(late)[0], h.ReloadUnanswered)
+    assert h.SignalParent(7, h.Signal.GRACEFUL) in late
+    assert h.WakeAt(25.0) in late
+    assert talk(h.Ready(15.1, 7)) == (h.Say(h.Reloaded()),)
+
+
 def test_lines_are_bounded() -> None:
     """A chatty httpd does not fill the memory."""
     talk = Dialogue(Limits(lines=5)).serving()
