@@ -204,3 +204,29 @@ def test_a_password_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_schema_is_json() -> None:
     """The schema printed is one JSON document."""
     assert json.loads(gatewright("schema").stdout)["$schema"].startswith("https://json-schema.org/")
+
+
+def test_messages_name_the_program_and_files_do_not(tmp_path: Path) -> None:
+    """Run from the source folder, what to type begins with that path; what is printed for httpd to read stays as it is."""
+    there = {"GATEWRIGHT_PROGRAM": "/src/gatewright"}
+    assert "fix: /src/gatewright init -C" in gatewright("-C", str(tmp_path), "compile", **there).stderr
+    (tmp_path / "gateway.yaml").write_text(
+        "gateway: localhost\nlisten: 8443\nauthorities:\n  home: { managed: true }\n"
+        "routes:\n  /: { respond: { text: hello }, access: any-client }\n"
+    )
+    plain = gatewright("-C", str(tmp_path), "compile")
+    assert "'gatewright prove'" in plain.stdout
+    assert gatewright("-C", str(tmp_path), "compile", **there).stdout == plain.stdout
+
+
+def test_what_nobody_reads_any_more_is_told_on_standard_error(tmp_path: Path) -> None:
+    """A detached gateway's reader goes once it is ready; why it gives up later must reach its log all the same."""
+    read, write = os.pipe()
+    os.close(read)
+    program = "import sys; from gatewright.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "--json", "-C", str(tmp_path), "plan"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=CLEAN, check=False)
+    os.close(write)
+    assert done.returncode == 2
+    assert "[no-gateway-file]" in done.stderr
+    assert "[no-gateway-file]" not in gatewright("--json", "-C", str(tmp_path), "plan").stderr

@@ -26,5 +26,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from gatewright import wiring
 
     text = wiring.compile_gateway(console.folder, args.emit)
-    console.result({"emit": args.emit, "text": text}, text)
+    if console.json:
+        console.result({"emit": args.emit, "text": text}, "")
+    else:
+        console.raw(text)  # what is written for httpd, not a message
     return EXIT_OK
