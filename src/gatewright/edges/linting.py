@@ -48,7 +48,7 @@ def _pkilint() -> tuple[Any, Any]:
     """Loader and validator, put together as pkilint's own ``lint_pkix_cert`` command does."""
     try:
         from pkilint import loader  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
-        from pkilint.pkix import certificate, extension, name  # type: ignore[import-untyped]  # noqa: PLC0415
+        from pkilint.pkix import certificate, extension, name  # type: ignore[import-untyped]  # noqa: PLC0415 - likewise
     except ImportError as error:
         raise EnvironmentFault(
             Diagnostic(

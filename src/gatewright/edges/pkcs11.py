@@ -310,7 +310,7 @@ def _adapt(public: Any, secret: Any, token: str) -> PrivateKey:
     if public.key_type is p11.KeyType.EC:
         from pkcs11.util.ec import encode_ec_public_key  # noqa: PLC0415 - optional package
 
-        loaded: PublicKey = serialization.load_der_public_key(encode_ec_public_key(public))  # type: ignore[assignment]
+        loaded: PublicKey = serialization.load_der_public_key(encode_ec_public_key(public))  # type: ignore[assignment]  # its type lists kinds that no token holds
         if isinstance(loaded, ec.EllipticCurvePublicKey):
             return TokenEcKey(secret, loaded, token)
     if public.key_type is p11.KeyType.RSA:

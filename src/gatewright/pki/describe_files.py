@@ -190,7 +190,7 @@ def _public_key_words(key: object) -> tuple[str, bool]:
 
 def _spki(key: object) -> str:
     """SHA-256 of the public key's SubjectPublicKeyInfo, by which key and certificate can be matched."""
-    der: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
+    der: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]  # every kind of public key has it
     return describe.fingerprint(der)
 
 

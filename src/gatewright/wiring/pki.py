@@ -214,7 +214,7 @@ def _account() -> str:
 
 def _need_psycopg() -> None:
     try:
-        import psycopg  # noqa: F401
+        import psycopg  # noqa: F401 - whether it can be loaded, its C library included, is all that is asked
     except ImportError as problem:
         raise EnvironmentFault(
             Diagnostic(
