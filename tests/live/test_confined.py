@@ -87,7 +87,7 @@ Judge = Callable[[Confined, Path, bool], bool]
 
 
 def said(*words: object) -> tuple[int, str]:
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=240, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

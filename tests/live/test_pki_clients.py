@@ -46,7 +46,7 @@ class Hierarchy:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """The command's result, run in the folder."""
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False, timeout=240)
 
 
 def make(folder: Path, cas: KeyKind, leaves: KeyKind) -> Hierarchy:

@@ -37,7 +37,7 @@ def need(program: str) -> str:
 
 def run(*command: object, ok: bool = True) -> str:
     """Run to the end; its output. Fails unless it succeeds, or unless it fails where ``ok`` is false."""
-    done = subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True, timeout=240)
     text = done.stdout + done.stderr
     assert (done.returncode == 0) is ok, f"{command}: {done.returncode}\n{text}"
     return text
@@ -203,7 +203,7 @@ def test_clients_of_other_makes_shake_hands(issued: Issued, tls_server: int) -> 
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
         assert "The certificate is trusted" in asked.stdout, asked.stdout + asked.stderr
         assert "HTTP/1.0 200" in asked.stdout, asked.stdout + asked.stderr

@@ -72,13 +72,16 @@ def test_each_client_gets_what_is_declared(gate: Running, lab: Lab, client: str,
     assert got == {path: expected(client, path) for path in OPEN + SHUT}
 
 
-def test_a_foreign_certificate_is_told_once(gate: Running, lab: Lab) -> None:
+def test_a_foreign_certificate_is_told_once(lab: Lab, tmp_path: Path) -> None:
     """Of a foreign chain httpd writes twice, of the CA and then of its depth; the reader sees one line, about whose issuer is unknown."""
-    before = len(gate.error_log.splitlines())
-    assert seen(gate, lab, "foreign", "/health", "TLS 1.3, HTTP/1.1") == "handshake"
-    until(lambda: any("AH02008" in line for line in gate.error_log.splitlines()[before:]))
-    narrator = Narrator()
-    told = [words for line in gate.error_log.splitlines()[before:] for words in narrator.error(line)]
+    site(tmp_path)
+    # At a gateway of its own: of those before it, the last lines may still be on their way into the log.
+    with running(ARTICLE, tmp_path, {"home": lab.home}) as gate:
+        gate.expect("AH02040")
+        assert seen(gate, lab, "foreign", "/health", "TLS 1.3, HTTP/1.1") == "handshake"
+        until(lambda: "AH02008" in gate.error_log.rpartition("\n")[0])
+        narrator = Narrator()
+        told = [words for line in gate.error_log.splitlines() for words in narrator.error(line)]
     (once,) = [words for words in told if "refused in the handshake" in words]
     assert (
         "the client's own hangs below another: certificate CN=stranger issuing was issued by CN=stranger root, which no"
