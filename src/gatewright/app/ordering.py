@@ -20,7 +20,7 @@ from gatewright.app.signing import Signed, sign_request
 from gatewright.app.starter import examples_for
 from gatewright.errors import Diagnostic, FindingError, Severity, UsageError, ValueRejected
 from gatewright.model.gateway import Client, Gateway
-from gatewright.model.pki import Certificate, KeyKind, ProfileName, Status
+from gatewright.model.pki import Certificate, Filter, KeyKind, ProfileName, Status
 from gatewright.model.values import HostName, Name
 from gatewright.pki import bundle
 from gatewright.pki.bundle import P12Profile
@@ -109,7 +109,7 @@ def issue_by_name(office: Office, wish: Wish) -> Delivered:
     except (UsageError, FindingError):
         office.deps.keystore.remove(ref)  # refused before anything was signed: nothing will ever need this key
         raise
-    said = (*_seldom_taken(wish.key), *_cut(office, certificate, wish.lifetime))
+    said = (*_seldom_taken(wish.key), *_cut(office, certificate, wish.lifetime), *_earlier(office, certificate))
     return _delivered(office, authority, certificate, wish.packaging, said)
 
 
@@ -130,7 +130,13 @@ def sign_file(office: Office, path: PurePath, client_name: str, *, lifetime: tim
     signed: Signed = sign_request(
         authority, request, allowed, office.deps, lifetime=lifetime, requested_by=office.by, why=why
     )
-    said = (*signed.said, *_stale_key(office, signed.client), *_cut(office, signed.client.certificate, lifetime))
+    certificate = signed.client.certificate
+    said = (
+        *signed.said,
+        *_stale_key(office, signed.client),
+        *_cut(office, certificate, lifetime),
+        *_earlier(office, certificate),
+    )
     return _described(office, authority, signed.client, said=said)
 
 
@@ -379,6 +385,21 @@ def _cut(office: Office, certificate: Certificate, lifetime: timedelta | None) -
             "nothing outlives the CA that issued it",
             f"for a later end, make the next issuing CA first: gatewright ca next {certificate.authority}",
             severity=Severity.WARNING,
+        )
+
+
+def _earlier(office: Office, certificate: Certificate) -> Iterator[Diagnostic]:
+    """That the client has others which are good: whoever issues anew often means to replace one."""
+    wanted = Filter(client=certificate.client, status=Status.VALID, expires_after=office.deps.clock.now())
+    with office.deps.store.reading() as reader:
+        others = [c for c in reader.page(wanted, 2).certificates if c.sha256 != certificate.sha256]
+    if certificate.client is not None and others:
+        yield Diagnostic(
+            "earlier-stays-valid",
+            f"an earlier certificate of {certificate.client!r} stays valid, until {others[0].not_after:%Y-%m-%d}",
+            "issuing takes nothing back",
+            f"when its holder has changed over: gatewright cert revoke {others[0].serial_hex} --reason superseded",
+            severity=Severity.NOTE,
         )
 
 

@@ -125,7 +125,18 @@ def test_kinds_of_key(folder: Path, run: Run, kind: str) -> None:
 def test_a_lifetime_beyond_the_issuer_is_cut_and_said(run: Run) -> None:
     """Nothing outlives its issuer; whoever asked for more is told. What was asked for within it is not remarked on."""
     assert [d["code"] for d in run("cert issue bot --lifetime 5000d")["said"]] == ["lifetime-cut"]
-    assert run("cert issue bot --lifetime 12h")["said"] == []
+    assert [d["code"] for d in run("cert issue bot --lifetime 12h")["said"]] == ["earlier-stays-valid"]
+
+
+def test_an_earlier_certificate_that_stays_valid_is_said(run: Run) -> None:
+    """Who issues anew is told that the one before still opens doors; not of the first, nor once that is revoked."""
+    first = run("cert issue bot")
+    assert first["said"] == []
+    (told,) = run("cert issue bot")["said"]
+    assert (told["code"], told["severity"]) == ("earlier-stays-valid", "note")
+    assert told["fix"].endswith(f"gatewright cert revoke {first['certificate']['serial']} --reason superseded")
+    run("cert revoke bot --all")
+    assert run("cert issue bot")["said"] == []
 
 
 def test_nobody_gets_the_name_of_a_declared_client(run: Run) -> None:
