@@ -64,7 +64,13 @@ def sha1(pair: Pair) -> str:
 @contextlib.contextmanager
 def connected(gate: Gate, pair: Pair) -> Iterator[http.client.HTTPSConnection]:
     """One connection that presents ``pair``."""
-    cert, key = pair.write(gate.folder.parent / "callers", "caller")
+    with opened(gate, *pair.write(gate.folder.parent / "callers", "caller")) as line:
+        yield line
+
+
+@contextlib.contextmanager
+def opened(gate: Gate, cert: Path, key: Path) -> Iterator[http.client.HTTPSConnection]:
+    """One connection that presents the certificate in ``cert``."""
     context = ssl.create_default_context(cafile=str(gate.folder / "certs" / "ca" / "home-root.pem"))
     context.load_cert_chain(cert, key)
     with contextlib.closing(http.client.HTTPSConnection("localhost", gate.port, timeout=60, context=context)) as line:
@@ -118,6 +124,29 @@ def test_a_pinned_key_is_admitted_under_any_name(gate: Gate) -> None:
         assert settled(line, "/pinned/x") == (200, "pinned")
     with connected(gate, holder(Order(name("whoever")))) as line:
         assert settled(line, "/pinned/x") == (403, "certificate_not_authorised")
+
+
+def of_version_6(tbs: bytes) -> bytes:
+    """The version field (RFC 5280 §4.1.2.1), which is 2 for version 3."""
+    assert tbs.count(b"\xa0\x03\x02\x01\x02") == 1
+    return tbs.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")
+
+
+def test_a_certificate_that_only_openssl_reads_ends_nothing(gate: Gate) -> None:
+    """A version that X.509 does not have passes the handshake: it is nobody's, is told so, and the next is served as ever."""
+    der, key = build(Order(sans=uri(URI), tamper=of_version_6), GLOBEX.certificate, GLOBEX.key)
+    with pytest.raises(x509.InvalidVersion):
+        x509.load_der_x509_certificate(der)
+    folder = gate.folder.parent / "callers"
+    _, key_file = Pair(GLOBEX.certificate, key).write(folder, "version-6")
+    chain = folder / "version-6-only.pem"
+    chain.write_text(ssl.DER_cert_to_PEM_cert(der))
+    with opened(gate, chain, key_file) as line:
+        assert ask(line, "/job/x") == (503, "certificate_not_enrolled_yet")
+        assert settled(line, "/job/x") == (403, "certificate_not_authorised")
+    with connected(gate, holder(Order(sans=uri(URI)))) as line:
+        assert settled(line, "/job/x") == (200, "job")
+    until(lambda: "it cannot be read" in said(gate))
 
 
 LOOK_ALIKES = {

@@ -11,6 +11,7 @@ from gatewright.app.generations import read_manifest
 from gatewright.app.places import Places
 from gatewright.app.preparing import fingerprint, trusted_certificates
 from gatewright.model.gateway import Gateway
+from gatewright.pki.reading import pem_certificate
 from gatewright.ports.files import FileKind, Files
 from gatewright.prove.cases import issuer_key
 
@@ -48,6 +49,6 @@ def first_certificate(files: Files, path: PurePath) -> x509.Certificate | None:
     if files.kind(path) is not FileKind.FILE:
         return None
     try:
-        return x509.load_pem_x509_certificate(files.read(path))
+        return pem_certificate(files.read(path))
     except ValueError:
         return None

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright.app.authority import PkiDeps
 from gatewright.model.pki import KeyState, LogEntry, Status
 from gatewright.pki.audit import Fault, check_chain, content
+from gatewright.pki.reading import pem_certificate
 from gatewright.ports.files import FileKind
 from gatewright.ports.store import Reader
 
@@ -109,7 +109,7 @@ def _delivered(walk: _Walk, deps: PkiDeps) -> Iterator[Fault]:
         if deps.files.kind(path) is not FileKind.FILE:
             continue
         try:
-            leaf = x509.load_pem_x509_certificates(deps.files.read(path))[0]
+            leaf = pem_certificate(deps.files.read(path))
         except ValueError:
             yield Fault("delivered-unreadable", 0, f"{path} is not a certificate")
             continue

@@ -21,6 +21,7 @@ from gatewright.model.gateway import Client, Gateway
 from gatewright.model.machine import Layout
 from gatewright.model.values import Name
 from gatewright.pki.matching import match
+from gatewright.pki.reading import pem_certificate
 from gatewright.ports.files import FileKind, Files
 
 
@@ -80,7 +81,7 @@ def _kept(files: Files, places: Places, authority: str) -> Iterator[tuple[Enroll
         if name.endswith(".pem"):
             pem, digest = files.read(path), name.removesuffix(".pem")
             try:
-                certificate = x509.load_pem_x509_certificate(pem)
+                certificate = pem_certificate(pem)
             except ValueError:
                 yield None, path
             else:

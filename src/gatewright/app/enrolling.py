@@ -37,6 +37,7 @@ from gatewright.model.enrolment import clients_by_enrolment, enrolling_authoriti
 from gatewright.model.gateway import Gateway
 from gatewright.model.values import Name
 from gatewright.pki.matching import match
+from gatewright.pki.reading import pem_certificate
 from gatewright.pki.verify import Certificate, Question, Verdict
 from gatewright.plan import contacts as c
 from gatewright.plan.turns import Turns
@@ -101,10 +102,19 @@ class Looking:
     def __call__(self, gateway: Gateway, contact: Contact) -> Answer:
         """The answer, by the policy ``gateway`` and the anchors of the generation in force.
 
-        Raises :class:`~gatewright.errors.GatewrightError` where OpenSSL or the generation cannot be asked.
+        Raises :class:`~gatewright.errors.GatewrightError` where OpenSSL or the generation cannot be asked. Whatever else a
+        stranger's bytes bring about is a no: httpd ends with its supervisor, so nobody's certificate may end that.
         """
         try:
-            certificate = x509.load_pem_x509_certificate(contact.pem)
+            return self._looked(gateway, contact)
+        except (GatewrightError, OSError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as problem:  # noqa: BLE001 - a panic of the library's Rust code is no Exception
+            return Answer((), f"it cannot be looked at ({type(problem).__name__})")
+
+    def _looked(self, gateway: Gateway, contact: Contact) -> Answer:
+        try:
+            certificate = pem_certificate(contact.pem)
             if certificate.public_bytes(Encoding.PEM) != contact.pem:
                 return Answer((), "it is not one certificate, written as httpd writes it")
             sent = tuple(Certificate(_der(pem)) for pem in contact.sent)
@@ -191,10 +201,16 @@ class Enrolling:
             return
         self._feed(gateway, c.Time(self._clock.monotonic()))
         self._read()
+        failed: list[GatewrightError] = []
         for contact in self._waiting.take(_AT_ONCE):
             if Name(contact.authority) in gateway.authorities:
                 self._contacts = {contact.digest: contact}
-                self._feed(gateway, c.Seen(self._clock.monotonic(), contact.authority, contact.digest))
+                try:
+                    self._feed(gateway, c.Seen(self._clock.monotonic(), contact.authority, contact.digest))
+                except GatewrightError as problem:  # this one's, perhaps, and the others were not looked at yet
+                    failed.append(problem)
+        if failed:
+            raise failed[0]
 
     def _in_force(self) -> Gateway | None:
         """The policy in force; when it is another one, or time has come, everything is looked at anew."""
@@ -261,7 +277,7 @@ class Enrolling:
         return []
 
     def _enrol(self, gateway: Gateway, authority: str, contact: Contact) -> None:
-        certificate = x509.load_pem_x509_certificate(contact.pem)
+        certificate = pem_certificate(contact.pem)
         digest = keep(self._files, self._places, authority, contact.pem)
         layout = self._places.layout(current_number(self._files, self._places))
         names = whose(clients_by_enrolment(gateway, Name(authority)), certificate)
@@ -271,7 +287,7 @@ class Enrolling:
 
 
 def _der(pem: bytes) -> bytes:
-    return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    return pem_certificate(pem).public_bytes(Encoding.DER)
 
 
 def _sha256(certificate: x509.Certificate) -> str:

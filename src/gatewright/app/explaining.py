@@ -20,6 +20,7 @@ from gatewright.model.gateway import Declared
 from gatewright.model.shut import shut_name
 from gatewright.model.values import Name, RoutePath
 from gatewright.pki import explain, formats
+from gatewright.pki.reading import der_certificate
 from gatewright.pki.verify import Certificate, Judgement, Question, ask_pyopenssl, judge
 from gatewright.plan.admission import Admission, Asking, Presented, decide
 from gatewright.ports.files import FileKind
@@ -63,7 +64,7 @@ class Explaining:
         path = asked.certificate
         question = self.verifying.question(Request(path, at=asked.at, as_gateway=True), folder)
         try:
-            leaf = x509.load_der_x509_certificate(question.certificate.der)
+            leaf = der_certificate(question.certificate.der)
         except ValueError as problem:
             what = f"{str(path)!r} holds no certificate that can be read"
             raise UsageError(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import PurePosixPath
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright.app.editing import Wanted
 from gatewright.errors import Diagnostic, Severity, UsageError, ValueRejected
 from gatewright.model.gateway import Gateway, Path
 from gatewright.model.values import Name
+from gatewright.pki.reading import der_certificate, pem_certificates
 from gatewright.source.decoder import nearest
 from gatewright.source.editing import Document
 
@@ -171,10 +171,10 @@ def issuing_certificates(data: Sequence[bytes]) -> tuple[bytes, ...]:
     found = []
     for content in data:
         try:
-            certificates = x509.load_pem_x509_certificates(content)
+            certificates = pem_certificates(content)
         except ValueError:
             try:
-                certificates = [x509.load_der_x509_certificate(content)]
+                certificates = [der_certificate(content)]
             except ValueError:
                 raise UsageError(
                     Diagnostic(

@@ -20,6 +20,7 @@ from gatewright.compile.handshake import handshake
 from gatewright.errors import Diagnostic
 from gatewright.model.gateway import Gateway
 from gatewright.model.virtual_hosts import virtual_hosts
+from gatewright.pki.reading import pem_certificate
 from gatewright.plan.diff import Change, Difference, Kind, Trust, changes
 from gatewright.plan.handshake_plan import HandshakePlan, browsers_asked, handshake_plan
 from gatewright.ports.clock import Clock
@@ -167,7 +168,7 @@ def _handshakes(gateway: Gateway, trust: Trust) -> tuple[HandshakePlan, ...]:
 def _certificate(pem: bytes) -> x509.Certificate | None:
     """The first certificate of a file, or ``None`` where there is none that can be read."""
     try:
-        return x509.load_pem_x509_certificate(pem)
+        return pem_certificate(pem)
     except ValueError:
         return None
 

@@ -25,6 +25,7 @@ from gatewright.errors import Diagnostic, FindingError, GatewrightError, Severit
 from gatewright.model.pki import Filter, KeyKind, ProfileName
 from gatewright.pki import formats, signing
 from gatewright.pki.names import distinguished_name, rfc2253
+from gatewright.pki.reading import der_certificate
 from gatewright.ports.clock import Clock
 from gatewright.ports.files import FileKind, Files
 from gatewright.prove.rendering import FORMAT, to_html, to_json
@@ -232,7 +233,7 @@ class Reporting:
             )
         found = [c for path in paths for c in formats.certificates(read_given(self.files, path), str(path))]
         try:
-            return [x509.load_der_x509_certificate(c.der) for c in found]
+            return [der_certificate(c.der) for c in found]
         except ValueError as problem:
             names = ", ".join(map(str, paths))
             raise UsageError(

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright.errors import Diagnostic, EnvironmentFault, UsageError
 from gatewright.model.machine import Anchor
 from gatewright.pki.formats import armor
+from gatewright.pki.reading import pem_certificates
 from gatewright.pki.verify import Finding, Question, Revocation, Verdict
 
 _TIMEOUT_S = 30
@@ -97,7 +97,7 @@ class OpenSsl:
         several blocks it finds others first (``TRUSTED CERTIFICATE``), and would trust what nobody has looked at.
         """
         try:
-            certificate, *more = x509.load_pem_x509_certificates(pem)
+            certificate, *more = pem_certificates(pem)
         except ValueError as problem:
             raise UsageError(_not_one(str(problem))) from problem
         if more:
