@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import PurePosixPath
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gatewright.app.editing import Wanted
