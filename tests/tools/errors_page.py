@@ -85,7 +85,7 @@ OPERATOR: dict[str, tuple[str, str]] = {
         "`gatewright.log` names the backend; AH01114 or AH00957 in `error.log`",
     ),
     "backend_invalid_response": (
-        "Look into the service's own log at that time. Over TLS 1.3 it may have refused the gateway's certificate.",
+        "Look into the service's own log at that time. Over TLS 1.3 it may have refused the gateway's certificate: `gatewright.log` then says so.",
         "`gatewright.log` names the backend and the cause",
     ),
     "backend_not_verified": (
