@@ -16,12 +16,13 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from gatewright.edges.httpd import LocalHttpd, our_environment
-from gatewright.edges.shadow import LocalShadows, free_port
+from gatewright.edges.shadow import LocalShadows
 from gatewright.errors import EnvironmentFault
 from gatewright.ports.shadow import ShadowPlan
 from gatewright.wiring import places_of
 from tests.live.gate import POLICY, Gate, gateway, processes_of, running_gateway, until
 from tests.live.pki import SERVER, authority, make
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -174,22 +174,20 @@ def nss(pack: Pack, variant: str) -> str:
     if variant != WITHOUT:
         pack.run("pk12util", "-i", "shop.p12", "-d", database, "-w", str(password))
         own = ["-n", "shop"]
-    # It goes on waiting for input where the connection has ended.
-    words = [
-        "timeout",
-        "10",
-        "tstclnt",
-        "-h",
-        "localhost",
-        "-p",
-        str(pack.port),
-        "-d",
-        database,
-        *own,
-        "-V",
-        "tls1.2:tls1.3",
-    ]
-    return status(pack.run(*words, stdin=REQUEST.format(port=pack.port)).stdout)
+    where = ["-h", "localhost", "-p", str(pack.port), "-d", database]
+    words = ["timeout", "60", "tstclnt", *where, *own, "-V", "tls1.2:tls1.3"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, cwd=pack.folder, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, errors="replace"
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(REQUEST.format(port=pack.port))
+        process.stdin.flush()
+        # It goes on waiting for input where the connection has ended.
+        found = next((seen for line in process.stdout if (seen := status(line)) != REFUSED), REFUSED)
+        process.terminate()
+    return found
 
 
 @dataclass(frozen=True)

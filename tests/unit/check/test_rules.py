@@ -142,10 +142,15 @@ def test_a_missing_ca_of_a_backend_is_refused() -> None:
 
 
 def test_ten_thousand_wrong_names_stay_fast() -> None:
-    """Suggestions do not make a large wrong file quadratic: well under the budget of 8 s for 10,000 routes."""
+    """Suggestions do not make a large wrong file quadratic: well under the budget of 8 s for 10,000 routes, or linear where a core is slow."""
     clients = "".join(f"  c{i}: {{ authority: home, san: c{i}.example.org }}\n" for i in range(2000))
-    routes = "".join(f'  /r{i}/: {{ backend: "http://b:1", access: [d{i}] }}\n' for i in range(10_000))
-    started = time.process_time()
-    found = check(load(f"{HEAD}clients:\n{clients}routes:\n{routes}", "gateway.yaml"), Facts(NOW))
-    assert time.process_time() - started < 8
-    assert sum(d.code == "unknown-client" for d in found) == 10_000
+
+    def cost(count: int) -> float:
+        routes = "".join(f'  /r{i}/: {{ backend: "http://b:1", access: [d{i}] }}\n' for i in range(count))
+        started = time.process_time()
+        found = check(load(f"{HEAD}clients:\n{clients}routes:\n{routes}", "gateway.yaml"), Facts(NOW))
+        assert sum(d.code == "unknown-client" for d in found) == count
+        return time.process_time() - started
+
+    quarter = cost(2_500)
+    assert cost(10_000) < max(8.0, 8 * quarter)

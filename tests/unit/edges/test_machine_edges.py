@@ -11,6 +11,7 @@ import time
 from pathlib import Path, PurePath
 
 import pytest
+from tests.ports import free_port
 
 from gatewright.edges.accounts import LocalAccounts
 from gatewright.edges.clock import SystemClock
@@ -100,8 +101,8 @@ def test_an_endless_line_is_cut(tmp_path: Path) -> None:
 def test_ports_free_and_taken(tmp_path: Path) -> None:
     """A port is free, then taken by us, who are named, on the address itself and on all of them."""
     network: Network = LocalNetwork()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         for address in ("127.0.0.1", None):
             obstacle = network.obstacle(address, port)
             assert obstacle is not None
