@@ -60,15 +60,21 @@ class EditReport:
         }
 
 
+def edit_lock(places: Places) -> PurePosixPath:
+    """The file whose lock is held by whoever writes the gateway file."""
+    return places.run / "edit.lock"
+
+
 @dataclass(frozen=True, slots=True)
 class Editing:
-    """The use case over its ports."""
+    """The use case over its ports. ``patience``: seconds for which another command's writing is waited for, which takes milliseconds."""
 
     places: Places
     files: Files
     inspect: CertificateInspector
     planning: Planning
     name: str = field(default="gateway.yaml")
+    patience: float = 5.0
 
     def __call__(self, change: Callable[[Document, Gateway], Wanted]) -> EditReport:
         """Make ``change``, or nothing at all.
@@ -138,17 +144,20 @@ class Editing:
         return Policy(text, declared, tuple(found))
 
     def _write(self, before: bytes, after: bytes) -> None:
+        """Under a lock: two commands that both saw the old file would both write, and tell that all went well, and one be lost."""
         path = self.places.gateway_file
-        if self.files.read(path) != before:
-            raise EnvironmentFault(
-                Diagnostic(
-                    "gateway-file-changed",
-                    f"{path} was changed by somebody else at this moment",
-                    "one of the two changes would be lost",
-                    "run it again",
+        self.files.make_folder(self.places.run)
+        with self.files.lock(edit_lock(self.places), patience=self.patience) as ours:
+            if not ours or self.files.read(path) != before:
+                raise EnvironmentFault(
+                    Diagnostic(
+                        "gateway-file-changed",
+                        f"{path} was changed by somebody else at this moment",
+                        "one of the two changes would be lost",
+                        "run it again",
+                    )
                 )
-            )
-        self.files.write(path, after, self.files.mode(path))
+            self.files.write(path, after, self.files.mode(path))
 
 
 def _difference(before: str, after: str, name: str) -> str:
