@@ -142,7 +142,9 @@ class Narrator:
 def request_words(line: AccessLine, to_local: Callable[[datetime], datetime] = lambda when: when) -> str:
     """One request: time, status, what was asked, how long it took, and who asked."""
     time = line.time
-    if time.isdigit():  # %{msec}t: milliseconds since 1970
+    if (
+        time.isdecimal() and len(time) < 15
+    ):  # %{msec}t: milliseconds since 1970; of a torn line more digits than any year has
         time = to_local(datetime.fromtimestamp(int(time) // 1000, UTC)).isoformat()
     who = {"NONE": "no client certificate", "SUCCESS": visible(line.dn) or "a certificate with an empty subject"}
     caller = who.get(line.verify, "")

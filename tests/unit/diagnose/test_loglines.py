@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta, timezone
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gatewright.diagnose.elsewhere import elsewhere
 from gatewright.diagnose.loglines import parse_access_line, parse_error_line, parse_start_line, repair_json
-from gatewright.diagnose.narrate import Narrator
+from gatewright.diagnose.narrate import Narrator, request_words
 from gatewright.diagnose.refusals import Refusal, openssl_words, parse_refusal, readable_dn, unescape, visible
 from gatewright.model.gateway import Gateway
 from gatewright.source import load
@@ -92,6 +93,15 @@ def test_what_is_no_access_line_is_none() -> None:
     assert parse_access_line(ACCESS[:50]) is None
     assert parse_access_line("[1]") is None
     assert parse_access_line("{}") is None
+
+
+def test_a_time_beyond_all_calendars_ends_nothing() -> None:
+    """Two torn lines may make one number of their times: the request is shown all the same, and a real time as one of the day."""
+    line = parse_access_line(ACCESS % "/a")
+    assert line is not None
+    assert request_words(replace(line, time="1795906800000")).startswith("21:40:00 404 ")
+    for torn in ("9" * 15, "9" * 40):
+        assert " 404 " in request_words(replace(line, time=torn))
 
 
 def _escape_as_httpd(raw: bytes) -> str:
