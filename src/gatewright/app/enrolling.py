@@ -7,7 +7,6 @@ matcher decides. How much is looked at, and what an authority that floods gets, 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,9 +28,9 @@ from gatewright.app.enrolled import (
 from gatewright.app.generations import POLICY, current_number, read_manifest
 from gatewright.app.places import Places
 from gatewright.app.policy import applied_gateway
+from gatewright.app.preparing import trusted_certificates
 from gatewright.app.rotation import KEEP as KEEP_LOGS
 from gatewright.compile.passes.server import CONTACTS_LOG
-from gatewright.compile.passes.tls import anchor_files
 from gatewright.errors import GatewrightError
 from gatewright.model.enrolment import clients_by_enrolment, enrolling_authorities
 from gatewright.model.gateway import Gateway
@@ -42,7 +41,7 @@ from gatewright.pki.verify import Certificate, Question, Verdict
 from gatewright.plan import contacts as c
 from gatewright.plan.turns import Turns
 from gatewright.ports.clock import Clock
-from gatewright.ports.files import FileKind, Files
+from gatewright.ports.files import Files
 from gatewright.ports.logs import Follower
 
 CONTACTS = "contacts"
@@ -150,16 +149,10 @@ class Looking:
         """The anchors of ``authority`` in the generation in force, from the very file that httpd has read."""
         layout = self.places.layout(current_number(self.files, self.places))
         manifest = read_manifest(self.files, layout)
-        declared = gateway.authorities.get(Name(authority))
-        if manifest is None or declared is None:
+        if manifest is None or Name(authority) not in gateway.authorities:
             return ()
-        _, plain = anchor_files(Name(authority) if declared.host is not None else None)
-        path = layout.generation / plain
-        if self.files.kind(path) is not FileKind.FILE:
-            return ()
-        subjects = {fingerprint for fingerprint, _ in manifest.anchors.get(authority, ())}
-        found = x509.load_pem_x509_certificates(self.files.read(path))
-        return tuple(a for a in found if _sha256(a) in subjects)
+        known = trusted_certificates(self.files, layout, gateway)
+        return tuple(known[hashed] for hashed, _ in manifest.anchors.get(authority, ()) if hashed in known)
 
 
 class Enrolling:
@@ -288,7 +281,3 @@ class Enrolling:
 
 def _der(pem: bytes) -> bytes:
     return pem_certificate(pem).public_bytes(Encoding.DER)
-
-
-def _sha256(certificate: x509.Certificate) -> str:
-    return hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePath, PurePosixPath
@@ -201,12 +202,16 @@ def _stored_anchors(gateway: Gateway, manifest: Manifest, layout: Layout, tools:
 
 
 def trusted_certificates(files: Files, layout: Layout, gateway: Gateway) -> dict[str, x509.Certificate]:
-    """The certificates in the files of anchors of a generation of ``gateway``, by :func:`fingerprint`."""
+    """The certificates in the files of anchors of a generation of ``gateway``, by :func:`fingerprint`.
+
+    A file that was damaged by hand has none: what is missing is for whoever asks to miss, and that it was changed for ``status`` to tell.
+    """
     known: dict[str, x509.Certificate] = {}
     for apart in dict.fromkeys((None, *(name for name, a in gateway.authorities.items() if a.host is not None))):
         path = layout.generation / anchor_files(apart)[1]
         if files.kind(path) is FileKind.FILE:
-            known |= {fingerprint(c): c for c in x509.load_pem_x509_certificates(files.read(path))}
+            with suppress(ValueError):
+                known |= {fingerprint(c): c for c in x509.load_pem_x509_certificates(files.read(path))}
     return known
 
 

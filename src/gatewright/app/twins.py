@@ -127,14 +127,7 @@ class Twins:
             for folder in (layout.generation, tree)
         )
         if text.count(ours) != 1 or any(line not in text for line in lines):
-            raise EnvironmentFault(
-                Diagnostic(
-                    "generation-not-ours",
-                    f"{layout.generation / CONFIGURATION} is not as Gatewright wrote it",
-                    "its routes for partners cannot be tried with stand-ins",
-                    "gatewright status says what changed; gatewright apply writes it anew",
-                )
-            )
+            raise _not_ours(layout.generation / CONFIGURATION)
         for line, instead in {ours: other, **lines}.items():
             text = text.replace(line, instead)
         self.files.write(tree / CONFIGURATION, text)
@@ -145,7 +138,21 @@ class Twins:
         for trusted, plain in map(anchor_files, apart):
             if self.files.kind(layout.generation / plain) is not FileKind.FILE:
                 continue  # a virtual host where nobody is asked
-            present = x509.load_pem_x509_certificates(self.files.read(layout.generation / plain))
+            try:
+                present = x509.load_pem_x509_certificates(self.files.read(layout.generation / plain))
+            except ValueError as problem:
+                raise _not_ours(layout.generation / plain) from problem
             anchors = [replaced.get(c, c).public_bytes(Encoding.PEM) for c in present]
             self.files.write(tree / plain, b"".join(anchors))
             self.files.write(tree / trusted, "".join(map(self.openssl.trusted, anchors)).encode())
+
+
+def _not_ours(path: PurePath) -> EnvironmentFault:
+    return EnvironmentFault(
+        Diagnostic(
+            "generation-not-ours",
+            f"{path} is not as Gatewright wrote it",
+            "its routes for partners cannot be tried with stand-ins",
+            "gatewright status says what changed; gatewright apply writes it anew",
+        )
+    )

@@ -84,6 +84,14 @@ def test_a_generation_that_lost_a_ca_does_not_hide_it(world: World) -> None:
     assert found(world) == {"globex": "first", "initech": "out"}
 
 
+def test_a_generation_whose_anchors_are_damaged_is_told_as_one_that_lost_them(world: World) -> None:
+    """Torn by hand, its file of anchors has none; what the folder has still counts, and nothing crashes."""
+    (world.folder / "generations" / "0001" / "anchors.pem").write_bytes(FIRST.pem[:200])
+    assert found(world) == ALL
+    (world.folder / "globex-1.pem").unlink()
+    assert found(world) == {"globex/2": "second", "initech": "out"}
+
+
 def test_before_the_first_generation_the_folder_counts(world: World) -> None:
     """Nothing was applied here yet: what the gateway file names is taken."""
     (world.folder / "globex-1.pem").write_bytes(OTHER.pem)
