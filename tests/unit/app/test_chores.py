@@ -62,7 +62,24 @@ def test_what_a_machine_lacks_is_said_once_and_tried_again(problem: Exception, t
     assert len(world.said) == 2
 
 
-def test_a_bug_is_not_hidden() -> None:
-    """Anything but what a machine can lack ends the supervisor, and httpd with it."""
-    with pytest.raises(KeyError):
-        World(Chore(KeyError("x"))).chores()()
+def test_a_bug_is_said_with_all_that_is_known_and_ends_nothing() -> None:
+    """Once, with its traceback, while it lasts; the others go on. An interrupt is none."""
+    world = World(Chore(KeyError("x")))
+    chores = world.chores()
+    chores()
+    chores()
+    assert (world.first.turns, world.second.turns) == (2, 2)
+    assert world.said[0] == "This is a bug in Gatewright, and the gateway serves on: KeyError: 'x'"
+    assert sum("raise self.problem" in line for line in world.said) == 1
+    assert not [line for line in world.said if "\n" in line]
+
+
+def test_an_interrupt_goes_through() -> None:
+    """Whoever stops the program stops it."""
+    world = World()
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Chores(world.said.append, interrupted)()
