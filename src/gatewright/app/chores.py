@@ -17,7 +17,7 @@ class Chores:
 
     def __init__(self, say: Callable[[str], None], *chores: Callable[[], None]) -> None:
         self._say, self._chores = say, chores
-        self._told: list[tuple[str, ...]] = [()] * len(chores)
+        self._told = [""] * len(chores)
 
     def __call__(self) -> None:
         """One turn."""
@@ -32,10 +32,10 @@ class Chores:
                 told = (f"Warning: {problem}",)
             except Exception as bug:  # noqa: BLE001 - see the class: it is said with all that is known of it, and httpd serves on
                 told = bug_told(bug)
-            if told != self._told[number]:
-                for line in told:
-                    self._say(line)
-            self._told[number] = told
+            first = told[0] if told else ""
+            for line in told if first != self._told[number] else ():
+                self._say(line)
+            self._told[number] = first
 
 
 def bug_told(bug: Exception) -> tuple[str, ...]:
