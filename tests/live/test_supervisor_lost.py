@@ -63,6 +63,7 @@ def test_status_says_that_httpd_serves_alone(orphaned: Gateway) -> None:
     status = orphaned.run("status")
     assert status.returncode == 1
     assert "[supervisor-lost]" in status.stderr
+    assert "not running" not in status.stdout
     assert orphaned.answers()
 
 

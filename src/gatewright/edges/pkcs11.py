@@ -385,7 +385,7 @@ def _pin(uri: TokenUri) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise _fault(
             "token-pin-missing",
-            f"the PIN file {path} cannot be read: {type(error).__name__}",
+            f"the PIN file {path} cannot be read: {getattr(error, 'strerror', None) or 'it is not ASCII'}",
             "",
             f"write the PIN into {path}, mode 0600",
         ) from error

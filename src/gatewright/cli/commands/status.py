@@ -42,6 +42,8 @@ def render_status(report: StatusReport) -> str:
             ("address", report.url or "unknown"),
             ("httpd", report.httpd_version),
         ]
+    elif any(problem.code == "supervisor-lost" for problem in report.problems):
+        rows.append(("state", "httpd serves on, but nothing looks after it; see below"))
     else:
         rows.append(("state", "not running; start it with 'gatewright up'"))
     rows.append(("generation", str(report.generation) if report.generation else "none yet"))
