@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from types import MappingProxyType
 
+from gatewright.app.chores import unfailing
 from gatewright.diagnose.loglines import READY, parse_error_line
 from gatewright.diagnose.narrate import Narrator
 from gatewright.diagnose.startup import port_taken
@@ -92,7 +93,8 @@ class Supervisor:
         self._on_ready = on_ready
         self._every = every
         self._before_start = before_start
-        self._narrator = Narrator(elsewhere=elsewhere)
+        narrator = Narrator(elsewhere=elsewhere)
+        self._access_told, self._error_told = unfailing(narrator.access), unfailing(narrator.error)
         self.state = State(limits=plan.limits)
         self._wake: float | None = None
         self._finish: h.Finish | None = None
@@ -209,7 +211,7 @@ class Supervisor:
     def _look_at_logs(self) -> None:
         for line in self._runtime.follower.read():
             if line.source == ACCESS:
-                self._tell_all(self._narrator.access(line.text))
+                self._tell_all(self._access_told(line.text))
                 continue
             logged = parse_error_line(line.text)
             if logged is None or logged.pid == self.state.pid:
@@ -218,7 +220,7 @@ class Supervisor:
                 self._feed(h.Ready(self._now(), logged.pid))
             if self.state.phase not in {Phase.STARTING, Phase.CLEARING, Phase.FINISHED}:
                 # The lines of a failing start are explained as a whole, not told one by one.
-                self._tell_all(self._narrator.error(line.text))
+                self._tell_all(self._error_told(line.text))
 
     def _tell_all(self, texts: tuple[str, ...]) -> None:
         for text in texts:

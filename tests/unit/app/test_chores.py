@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gatewright.app.chores import Chores
+from gatewright.app.chores import Chores, unfailing
 from gatewright.errors import Diagnostic, EnvironmentFault
 
 _FULL = EnvironmentFault(Diagnostic("disk-full", "the disk is full", "", "make room"))
@@ -83,3 +83,17 @@ def test_an_interrupt_goes_through() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Chores(world.said.append, interrupted)()
+
+
+def test_a_line_that_cannot_be_told_ends_nothing() -> None:
+    """The first one is said as a bug, further ones of its kind are passed over, and the lines that can be told are."""
+
+    def tell(text: str) -> tuple[str, ...]:
+        return (f"1/{1 // int(text)}",)
+
+    told = unfailing(tell)
+    assert told("1") == ("1/1",)
+    assert told("0")[0].startswith("This is a bug in Gatewright, and the gateway serves on: ZeroDivisionError")
+    assert told("0") == ()
+    assert told("x")[0].startswith("This is a bug in Gatewright, and the gateway serves on: ValueError")
+    assert told("1") == ("1/1",)
