@@ -17,15 +17,18 @@ PRIVATE = (
     "state.db-journal",
     "keys",
     "clients",
+    "certs/server",
+    "enrolled",
     "generations",
     "run",
     "rev",
     "logs",
     "reports",
 )
-"""What Gatewright keeps in the gateway's folder and nobody may fetch: ``clients`` holds keys and their passwords.
+"""What Gatewright keeps in the gateway's folder and nobody may fetch: ``clients`` holds keys and their passwords, ``certs/server`` a
+copy of the user's own server key, ``enrolled`` certificates of partners' clients.
 
-``certs`` and ``ocsp`` are left out: certificates, CRLs and OCSP answers are made to be published.
+``certs/ca``, ``certs/crl`` and ``ocsp`` are left out: CA certificates, CRLs and OCSP answers are made to be published.
 """
 
 _UNUSABLE = {

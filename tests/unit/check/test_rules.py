@@ -70,6 +70,10 @@ def test_any_client_uses_every_authority() -> None:
         ("/a/: { files: run/x", ["files-private", "files-unusable"]),
         ("/a/: { files: clients/erp", ["files-private", "files-unusable"]),
         ("/a/: { files: certs/crl", ["files-unusable"]),
+        ("/a/: { files: certs/ca", ["files-unusable"]),
+        ("/a/: { files: certs", ["files-private", "files-unusable"]),
+        ("/a/: { files: certs/server/own-1", ["files-private", "files-unusable"]),
+        ("/a/: { files: enrolled/globex", ["files-private", "files-unusable"]),
         ("/a/: { files: running", ["files-unusable"]),
     ],
 )
