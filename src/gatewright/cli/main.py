@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import importlib
 import io
 import os
@@ -50,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     own exception with ``GATEWRIGHT_DEBUG=1``.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    # The system takes a process's memory back at once. To search it for garbage first, as Python does at the end, costs a command
+    # that proves a quarter of its CPU time (0.3 of 1.2 s).
+    atexit.register(gc.freeze)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name need not be valid in the terminal's encoding; an escape is better than no output at all.
         sys.stdout.reconfigure(errors="backslashreplace")
