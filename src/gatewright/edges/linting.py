@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from gatewright.errors import Diagnostic, EnvironmentFault
 from gatewright.pki.lint import Finding, LintSeverity
+
+_PACKAGES = ("pkilint", "pyasn1", "pyasn1-alt-modules", "pyasn1-fasder", "validators", "publicsuffixlist")
 
 _SEVERITIES = {
     "FATAL": LintSeverity.FATAL,
@@ -23,6 +26,14 @@ class PkilintLinter:
 
     The CA/Browser Forum's sets are not used: they are rules for public CAs, which ours contradicts on purpose.
     """
+
+    @property
+    def release(self) -> str:
+        """The versions of everything its verdict depends on, found without loading it."""
+        try:
+            return " ".join(f"{package} {version(package)}" for package in _PACKAGES)
+        except PackageNotFoundError as error:
+            raise _missing(error) from error
 
     def lint(self, certificate: bytes) -> tuple[Finding, ...]:
         """Everything found in the DER ``certificate``, worst first; its signature is not looked at.
@@ -50,14 +61,7 @@ def _pkilint() -> tuple[Any, Any]:
         from pkilint import loader  # type: ignore[import-untyped]  # noqa: PLC0415 - see the module's docstring
         from pkilint.pkix import certificate, extension, name  # type: ignore[import-untyped]  # noqa: PLC0415 - likewise
     except ImportError as error:
-        raise EnvironmentFault(
-            Diagnostic(
-                "linter-missing",
-                f"the certificate linter cannot be loaded: {error}",
-                "no certificate is signed without having been linted",
-                "install Gatewright again with its dependencies: pip install --force-reinstall gatewright",
-            )
-        ) from error
+        raise _missing(error) from error
     validator = certificate.create_pkix_certificate_validator_container(
         certificate.create_decoding_validators(name.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS),
         [
@@ -69,3 +73,14 @@ def _pkilint() -> tuple[Any, Any]:
         ],
     )
     return loader.RFC5280CertificateDocumentLoader(), validator
+
+
+def _missing(error: ImportError) -> EnvironmentFault:
+    return EnvironmentFault(
+        Diagnostic(
+            "linter-missing",
+            f"the certificate linter cannot be loaded: {error}",
+            "no certificate is signed without having been linted",
+            "install Gatewright again with its dependencies: pip install --force-reinstall gatewright",
+        )
+    )

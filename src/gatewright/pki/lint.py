@@ -1,8 +1,7 @@
 """Every certificate is linted before it is signed: a gate in front of :mod:`gatewright.pki.build` that costs microseconds.
 
 The linter (pkilint, RFC 5280 profile) takes about 2.6 ms per certificate on the machine where everything else takes 0.14 ms.
-So the gate lints each *shape* once per process, as a certificate that is complete to the last byte but signed with a
-throw-away key. The shape is everything the linter's verdict depends on: profile, issuer and its URLs, kinds of keys, subject
+So the gate lints each *shape* once, as a certificate that is complete to the last byte but signed with a throw-away key. The shape is everything the linter's verdict depends on: profile, issuer and its URLs, kinds of keys, subject
 attributes, kinds of alternative names, and how dates are encoded. What is left out of the shape is exactly: the values of
 ordinary names, the bits of keys and serial number, and the dates. Those are *ordinary* when :func:`leaf_shape` says so, a
 set chosen so that no value in it changes the verdict; a property test compares it with full lints. A certificate with
@@ -21,6 +20,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -93,6 +93,32 @@ class Shape:
     names: frozenset[str]
     generalized: tuple[bool, bool]
 
+    def __str__(self) -> str:
+        """The same text for the same shape in every process."""
+        return repr(
+            (
+                self.profile.value,
+                self.issuer.hex(),
+                self.urls,
+                self.key,
+                self.subject,
+                sorted(self.names),
+                self.generalized,
+            )
+        )
+
+
+class Shapes(Protocol):
+    """What the gate remembers clean shapes in: a set, or one that outlives the process."""
+
+    def __contains__(self, shape: Shape, /) -> bool:
+        """Whether it was found clean."""
+        ...
+
+    def add(self, shape: Shape, /) -> None:
+        """It was."""
+        ...
+
 
 def leaf_shape(
     issuer: Issuer,
@@ -153,14 +179,14 @@ def _key_label(key: PublicKey) -> str:
 class LintGate:
     """Builds certificates as :mod:`gatewright.pki.build` does, and signs only what the linter has nothing against.
 
-    ``lint`` is the linter, ``new_key`` makes the throw-away keys (:func:`gatewright.pki.keys.generate`). One gate per
-    process; it remembers the clean shapes. Each method raises :class:`~gatewright.errors.FindingError` with the linter's
+    ``lint`` is the linter, ``new_key`` makes the throw-away keys (:func:`gatewright.pki.keys.generate`), ``clean`` remembers the
+    clean shapes, by default as long as the gate is there. Each method raises :class:`~gatewright.errors.FindingError` with the linter's
     findings instead of signing, and :class:`~gatewright.pki.build.ProfileViolation` as ``build`` does.
     """
 
-    def __init__(self, lint: Lint, new_key: Callable[[KeyKind], PrivateKey]) -> None:
+    def __init__(self, lint: Lint, new_key: Callable[[KeyKind], PrivateKey], clean: Shapes | None = None) -> None:
         self._lint, self._new_key = lint, new_key
-        self._clean: set[Shape] = set()
+        self._clean: Shapes = set[Shape]() if clean is None else clean
         self._stand_ins: dict[KeyKind, PrivateKey] = {}
 
     def leaf(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import pwd
 import sys
@@ -72,17 +73,27 @@ def open_pki(folder: Path, url: str | None = None) -> PkiDeps:
     if tokens:
         keys = KeyRing(keys, tokens)
     store = open_store(url or f"sqlite:///{folder / 'state.db'}")
-    return PkiDeps(store, keys, files, SystemClock(), SystemRandomness(), PurePosixPath(folder), builder=_gate())
+    return PkiDeps(store, keys, files, SystemClock(), SystemRandomness(), PurePosixPath(folder), builder=_gate(folder))
 
 
 @functools.cache
-def _gate() -> LintGate:
-    """The one gate of this process: what it has found clean stays clean, whichever PKI is opened."""
+def _gate(folder: Path) -> LintGate:
+    """The gate of a PKI, one for all that this process does with it."""
+    import cryptography
+
+    from gatewright.app.linted import Linted
+    from gatewright.edges.files import LocalFiles
     from gatewright.edges.linting import PkilintLinter
+    from gatewright.pki import build
     from gatewright.pki.keys import generate
     from gatewright.pki.lint import LintGate
 
-    return LintGate(PkilintLinter().lint, generate)
+    linter, made_by = PkilintLinter(), hashlib.sha256()
+    # By content, because a tree of sources changes without its version.
+    for module in sorted(Path(build.__file__).parent.glob("*.py")):
+        made_by.update(module.read_bytes())
+    judge = f"{linter.release} cryptography {cryptography.__version__} {made_by.hexdigest()}"
+    return LintGate(linter.lint, generate, Linted(LocalFiles(), folder / "run" / "linted", judge))
 
 
 @contextmanager
