@@ -1,6 +1,6 @@
 """How long the command `gatewright apply` takes from its start to proven, for one changed route, and what it costs clients under load.
 
-    python bench/apply.py [ROUTES ...]     prints a table; exits 1 when a budget is broken (default: 100 1000)
+    python bench/apply.py [ROUTES ...]     prints as it goes; exits 1 when a budget is broken (default: 100 1000)
 
 The gateway runs while it is applied. Budgets: 3 s for 100 routes, 10 s for 1,000; no failed request over the applies under
 load, for clients with new and kept-alive connections that repeat an idempotent request once.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import resource
 import socket
 import ssl
@@ -21,6 +22,9 @@ import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+# Set by some who build images; each command would compile its own modules anew, which no installed one does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROGRAM = str(Path(sys.executable).with_name("gatewright"))
 BUDGETS = {100: 3.0, 1000: 10.0}
@@ -86,6 +90,7 @@ def timed(folder: Path, port: int, routes: int) -> Timed:
         taken.append(time.perf_counter() - began)
         cpu.append(cpu_of_children() - used)
         probes = report["probes"]
+        print(f"    {routes} routes, apply {run + 1} of {RUNS}: {taken[-1]:.2f} s, {cpu[-1]:.2f} s CPU", flush=True)
         for step in report["steps"]:
             steps.setdefault(step["step"], []).append(step["seconds"])
     return Timed(taken, cpu, {name: statistics.median(seconds) for name, seconds in steps.items()}, probes)
@@ -132,11 +137,37 @@ def under_load(folder: Path, port: int, ca_file: str) -> Clients:
         for number in range(APPLIES_UNDER_LOAD):
             (folder / "gateway.yaml").write_text(policy(port, 20, 1000 + number))
             gatewright(folder, "apply", "--yes")
+            if (number + 1) % 10 == 0:
+                print(f"    {number + 1} of {APPLIES_UNDER_LOAD} applies under load", flush=True)
     finally:
         clients.stop.set()
         for thread in threads:
             thread.join()
     return clients
+
+
+def told(routes: int, measured: Timed) -> bool:
+    """What came of it; whether its budget is broken."""
+    median, budget = statistics.median(measured.taken), BUDGETS.get(routes)
+    slow = budget is not None and median > budget
+    said = f"budget {budget:g} s  {'OVER' if slow else 'ok'}" if budget else ""
+    print(
+        f"apply, 1 of {routes:>5} routes  {median:6.2f} s ({min(measured.taken):.2f})  "
+        f"{statistics.median(measured.cpu):5.2f} s CPU  {measured.probes:5} probes  {said}"
+    )
+    steps = ", ".join(f"{step} {seconds:.2f}" for step, seconds in measured.steps.items() if seconds >= 0.01)
+    print(f"    {steps}", flush=True)
+    return slow
+
+
+def told_load(clients: Clients) -> bool:
+    """What clients met; whether its budget is broken."""
+    counts = f"{clients.asked} requests, {clients.repeated} repeated, {clients.failed} failed"
+    print(
+        f"{APPLIES_UNDER_LOAD} applies under load: {counts}   budget 0   {'OVER' if clients.failed else 'ok'}",
+        flush=True,
+    )
+    return bool(clients.failed)
 
 
 def main() -> int:
@@ -148,29 +179,14 @@ def main() -> int:
             folder = Path(name) / "gateway"
             folder.mkdir()
             (folder / "gateway.yaml").write_text(policy(port, routes, 0))
+            print(f"{routes} routes, the first start", flush=True)
             ready = json.loads(gatewright(folder, "--json", "up", "--detach"))
             try:
-                measured = timed(folder, port, routes)
-                clients = under_load(folder, port, ready["ca_file"]) if routes == sizes[0] else None
+                over |= told(routes, timed(folder, port, routes))
+                if routes == sizes[0]:
+                    over |= told_load(under_load(folder, port, ready["ca_file"]))
             finally:
                 gatewright(folder, "down")
-        median, budget = statistics.median(measured.taken), BUDGETS.get(routes)
-        slow = budget is not None and median > budget
-        over |= slow
-        told = f"budget {budget:g} s  {'OVER' if slow else 'ok'}" if budget else ""
-        print(
-            f"apply, 1 of {routes:>5} routes  {median:6.2f} s ({min(measured.taken):.2f})  "
-            f"{statistics.median(measured.cpu):5.2f} s CPU  {measured.probes:5} probes  {told}"
-        )
-        print(
-            "    " + ", ".join(f"{step} {seconds:.2f}" for step, seconds in measured.steps.items() if seconds >= 0.01)
-        )
-        if clients is not None:
-            over |= bool(clients.failed)
-            verdict = "OVER" if clients.failed else "ok"
-            print(
-                f"{APPLIES_UNDER_LOAD} applies under load: {clients.asked} requests, {clients.repeated} repeated, {clients.failed} failed   budget 0   {verdict}"
-            )
     return 1 if over else 0
 
 
