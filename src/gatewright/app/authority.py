@@ -281,8 +281,8 @@ def take_root_offline(name: str, target: PurePath, passphrase: str, deps: PkiDep
     refuse_short(passphrase)
     root = find_authority(name, deps).root
     if root.key_state is not KeyState.ONLINE and not deps.keystore.holds(root.key):
-        what, fix = f"the root key of {name!r} is offline already", "where each key is: gatewright ca list"
-        raise UsageError(Diagnostic("root-already-offline", what, "", fix))
+        what = f"the root key of {name!r} is offline already"
+        raise UsageError(Diagnostic("root-already-offline", what, "", "see where each key is: gatewright ca list"))
     key = deps.keystore.load(root.key)
     exported = encrypted_pem(key, passphrase)
     deps.files.write(target, exported, 0o600)
