@@ -169,7 +169,8 @@ def _by_file(office: Office, reference: str) -> Certificate | None:
                 "not-issued-here",
                 f"the certificate in {reference} was not issued here",
                 "only certificates that this gateway's authorities issued are kept, renewed and revoked here",
-                f"see who issued it: gatewright cert show {reference}",
+                f"see who issued it: gatewright cert show {reference}; a partner's client is shut out by its name: "
+                "gatewright client remove NAME --apply, or the whole partner: gatewright partner disable NAME --apply",
             )
         )
     return found
