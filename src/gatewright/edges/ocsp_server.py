@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -28,6 +28,9 @@ CONNECTIONS = 64
 
 PATIENCE_S = 10.0
 """How long a client may be silent before its connection is closed."""
+
+WHOLE_S = 20.0
+"""How long a connection may last in all. Who sends an octet now and then is never silent, and would hold its place for ever."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -105,9 +108,13 @@ class _Server(ThreadingHTTPServer):
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """In the thread."""
+        end = threading.Timer(WHOLE_S, _end, (request,))
+        end.daemon = True
+        end.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            end.cancel()
             self._slots.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver calls it so
@@ -115,6 +122,12 @@ class _Server(ThreadingHTTPServer):
         problem = sys.exception()
         if not isinstance(problem, OSError):
             self._say(f"Warning: a request could not be answered: {type(problem).__name__}: {problem}")
+
+
+def _end(connection: socket.socket) -> None:
+    """Whoever reads from it or writes to it is told that it is over."""
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from tests.ports import free_port
 
+from gatewright.edges import ocsp_server
 from gatewright.edges.ocsp_server import CONNECTIONS, LONGEST_REQUEST, PATIENCE_S, serving
 from gatewright.ports.ocsp import OcspReply
 
@@ -154,6 +155,35 @@ def test_connections_beyond_the_limit_are_closed_and_the_others_served(served: S
     else:
         pytest.fail("the silent clients are gone, but their places were not given back")
     assert served.said == []
+
+
+def dripped(client: socket.socket, seconds: float) -> bool:
+    """Whether the connection was ended within ``seconds``, of a client that never ends its request and is never silent for long."""
+    client.settimeout(0.05)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            client.sendall(b"x")
+            return client.recv(1) == b""
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+    return False
+
+
+def test_who_sends_an_octet_now_and_then_does_not_keep_its_place(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole connection has an end, however busy it looks; without one it would go on."""
+    with served.raw() as client:
+        client.sendall(b"GET /")
+        assert not dripped(client, 1.0)
+    monkeypatch.setattr(ocsp_server, "WHOLE_S", 0.5)
+    with served.raw() as client:
+        client.sendall(b"GET /")
+        assert dripped(client, 30.0)
+    assert served.ask("POST", "/", b"0").status == 200
 
 
 def test_a_silent_client_does_not_hold_up_the_end() -> None:
