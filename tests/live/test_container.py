@@ -94,7 +94,7 @@ def gate(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conta
     """As the README runs it, but tighter: read-only root, no capabilities, no new privileges."""
     began = time.monotonic()
     with running(image, tmp_path_factory.mktemp("taken"), *_PORTS, *_TIGHT) as container:
-        until(container.answers, 60)
+        until(container.answers, 240)
         print(f"first start to first answer: {time.monotonic() - began:.1f} s")
         container.take()
         yield container
@@ -165,7 +165,7 @@ def test_a_restart_keeps_the_pki(gate: Container) -> None:
     assert podman("inspect", gate.name, "--format", "{{.State.ExitCode}}").stdout.strip() == "0"
     assert not gate.answers()
     podman("start", gate.name)
-    until(gate.answers, 60)
+    until(gate.answers, 240)
     assert gate.inside("cat", "/gateway/certs/ca/home-root.pem").stdout == before
     assert gate.status("protected/protected.html", client=True) == "200"
 
@@ -205,7 +205,7 @@ def test_compose_brings_up_the_gateway_and_its_services(image: str, tmp_path: Pa
         done = subprocess.run([*options, "up", "-d", *services], env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         gate = Container(f"{project}_gateway_1", port, tmp_path)
-        until(gate.answers, 60)
+        until(gate.answers, 240)
         gate.take()
         assert gate.status("orders/", client=True) == "200"
         assert gate.status("invoices/", client=True) == "403"

@@ -83,11 +83,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         machine = Machine(f"gatewright-systemd-{context.stat().st_ino}")
         try:
             podman("run", "-d", "--name", machine.name, "--privileged", "--systemd=always", *LIMITS, name)
-            until(lambda: machine.run("systemctl", "is-system-running", check=False) in {"running", "degraded"}, 60)
+            until(lambda: machine.run("systemctl", "is-system-running", check=False) in {"running", "degraded"}, 240)
             machine.run("install", "-d", "-o", "gatewright", "-g", "gatewright", "-m", "0700", FOLDER)
             assert machine.gatewright("init", "--listen", "443") == 0
             machine.run("systemctl", "enable", "--now", UNIT)
-            until(machine.serves, 60)
+            until(machine.serves, 240)
             yield machine
         finally:
             print(podman("exec", machine.name, "journalctl", "-u", UNIT, "--no-pager", check=False).stdout[-4000:])
@@ -116,7 +116,7 @@ def test_without_its_capability_it_has_no_port(machine: Machine) -> None:
     machine.run("systemctl", "stop", UNIT)
     assert machine.gatewright("up", "--detach") == 3
     machine.run("systemctl", "start", UNIT)
-    until(machine.serves, 60)
+    until(machine.serves, 240)
 
 
 def test_reload_applies_what_is_proved_and_refuses_what_needs_a_yes(machine: Machine) -> None:
@@ -171,7 +171,7 @@ def test_the_supervisor_killed_is_started_again(machine: Machine) -> None:
     """With -9: another main process, and the door is as shut as before."""
     before = machine.told("MainPID")
     machine.run("kill", "-9", *before)
-    until(lambda: machine.told("MainPID") not in (before, ["0"]) and machine.serves(), 60)
+    until(lambda: machine.told("MainPID") not in (before, ["0"]) and machine.serves(), 240)
     assert machine.status("protected/protected.html") == "403"
     assert machine.status("protected/protected.html", client=True) == "200"
 
@@ -183,7 +183,7 @@ def test_stopping_ends_everything_and_keeps_the_pki(machine: Machine) -> None:
     assert machine.told("Result", "ExecMainStatus", "ActiveState") == ["success", "0", "inactive"]
     assert machine.run("pgrep", "-u", "gatewright", check=False) == ""
     machine.run("systemctl", "start", UNIT)
-    until(machine.serves, 60)
+    until(machine.serves, 240)
     assert machine.run("cat", f"{FOLDER}/certs/ca/home-root.pem") == root
     assert machine.status("protected/protected.html", client=True) == "200"
 
@@ -193,9 +193,9 @@ def test_a_file_that_is_wrong_is_not_tried_again_and_again(machine: Machine) -> 
     machine.run("systemctl", "stop", UNIT)
     machine.declare("access: any-client", "access: anybody-client")
     machine.run("systemctl", "start", UNIT)
-    until(lambda: machine.told("ActiveState") == ["failed"], 60)
+    until(lambda: machine.told("ActiveState") == ["failed"], 240)
     assert machine.told("ExecMainStatus", "NRestarts") == ["2", "0"]
     assert "anybody-client" in machine.run("journalctl", "-u", UNIT, "--no-pager", "-n", "20")
     machine.declare("anybody-client", "any-client")
     machine.run("systemctl", "start", UNIT)
-    until(machine.serves, 60)
+    until(machine.serves, 240)

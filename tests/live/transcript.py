@@ -47,7 +47,7 @@ _ALSO = "also typed"
 _DECLARED = re.compile(r"^<!-- commands:(?P<what>[^\n]*) -->$", re.MULTILINE)
 _TITLE = re.compile(r'title="([^"]+)"')
 _EXIT_CODE = re.compile(r"\s*# exit code (\d+)\Z")
-_SECONDS = 120.0
+_SECONDS = 300.0
 """How long one command may take on a busy machine."""
 
 
