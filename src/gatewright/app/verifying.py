@@ -14,6 +14,7 @@ from gatewright.model.pki import marker_of
 from gatewright.model.values import HostName
 from gatewright.model.virtual_hosts import in_force
 from gatewright.pki import describe, formats
+from gatewright.pki.reading import serial_of
 from gatewright.pki.verify import Certificate, Judgement, Purpose, Question, Revocation, ask_pyopenssl, judge, parsed
 from gatewright.ports.clock import Clock
 from gatewright.ports.files import FileKind, Files
@@ -118,8 +119,10 @@ class Verifying:
         """Whether there is a marker against ``leaf``: what the gateway's httpd looks for at each request."""
         revoked, read = self.places(folder).revoked, parsed(leaf)
         names = [describe.revocation_marker(leaf.der)]
-        if read is not None and 0 < read.serial_number < 1 << 160:  # 20 octets, RFC 5280 §4.1.2.2: ours have no others
-            names.append(marker_of(read.serial_number.to_bytes(20, "big")))
+        if (
+            read is not None and 0 < (serial := serial_of(read)) < 1 << 160
+        ):  # 20 octets, RFC 5280 §4.1.2.2: ours have no others
+            names.append(marker_of(serial.to_bytes(20, "big")))
         marker = revoked / names[0]
         kinds = {self.files.kind(revoked / name) for name in names}
         if FileKind.UNREADABLE in kinds:

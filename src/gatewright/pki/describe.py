@@ -16,6 +16,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 from cryptography.x509.oid import ExtendedKeyUsageOID as Eku
 
 from gatewright.pki.formats import armor
+from gatewright.pki.reading import serial_of
 from gatewright.pki.verify import Certificate, parsed
 
 _SHOWN_NAMES = 20
@@ -186,7 +187,7 @@ def describe_certificate(certificate: Certificate, at: datetime) -> Description:
     facts = [
         ("Subject", dn(read.subject)),
         ("Issuer", dn(read.issuer)),
-        ("Serial", f"{read.serial_number:x}"),
+        ("Serial", f"{serial_of(read):x}"),
         ("Valid", f"{when(read.not_valid_before_utc)} to {when(read.not_valid_after_utc)}, {_left(read, at)}"),
         ("Names", _shortened(sans(read)) or "none (no subjectAltName)"),
         ("May be used for", "anything (no extended key usage)" if uses is None else _shortened(uses) or "nothing"),

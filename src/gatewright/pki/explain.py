@@ -12,6 +12,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from gatewright.errors import Diagnostic
 from gatewright.pki import describe, openssl_errors
 from gatewright.pki.openssl_errors import Facts
+from gatewright.pki.reading import serial_of
 from gatewright.pki.verify import Certificate, Finding, Judgement, Link, parsed
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -118,7 +119,7 @@ def _certificate_facts(read: x509.Certificate, judgement: Judgement, finding: Fi
     uses = describe.ekus(read)
     known = {
         "issuer": f"'{describe.dn(read.issuer)}'",
-        "serial": f"{read.serial_number:x}",
+        "serial": f"{serial_of(read):x}",
         "not_before": describe.when(read.not_valid_before_utc),
         "not_after": describe.when(read.not_valid_after_utc),
         "eku": "anything by its extended key usage" if uses is None else ", ".join(uses) or "nothing",
@@ -230,7 +231,7 @@ def _crl_facts(read: x509.Certificate, judgement: Judgement) -> dict[str, str]:
                 known = {"crl_this": describe.when(crl.last_update_utc)}
                 if crl.next_update_utc is not None:
                     known["crl_next"] = describe.when(crl.next_update_utc)
-                entry = crl.get_revoked_certificate_by_serial_number(read.serial_number)
+                entry = crl.get_revoked_certificate_by_serial_number(serial_of(read))
                 if entry is not None:
                     since = f"since {describe.when(entry.revocation_date_utc)}{_reason(entry)}"
                     known["revoked"] = f"stands on the CRL of '{describe.dn(read.issuer)}' {since}"

@@ -24,6 +24,7 @@ from gatewright.model.gateway import Client, Subject
 from gatewright.model.matchers import EmailAddress, KeyPin, SerialNumber, UriName
 from gatewright.model.values import HostName
 from gatewright.pki.csr import shown
+from gatewright.pki.reading import serial_of
 
 NAMES_READ = 4
 """How many DNS names and e-mail addresses of a certificate are looked at, from the first: httpd numbers them, and each one
@@ -107,7 +108,7 @@ def by_uri(uri: str, certificate: x509.Certificate) -> Match:
 
 def by_serial(serial: str, certificate: x509.Certificate) -> Match:
     """The serial number is ``serial`` (hexadecimal, in any case, leading zeros allowed), and positive (RFC 5280 §4.1.2.2)."""
-    wanted, found = int(serial, 16), certificate.serial_number
+    wanted, found = int(serial, 16), serial_of(certificate)
     if found <= 0:
         return _no(f"its serial number is {'zero' if found == 0 else 'negative'}, which names no certificate")
     if found != wanted:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -31,3 +33,10 @@ def der_certificate(content: bytes) -> x509.Certificate:
         return x509.load_der_x509_certificate(content)
     except _OTHERS as problem:
         raise ValueError(str(problem)) from problem
+
+
+def serial_of(certificate: x509.Certificate) -> int:
+    """The serial number, which may be one that RFC 5280 §4.1.2.2 forbids: the library's remark on that is nothing for users."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return certificate.serial_number
