@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from gatewright.app.checking import all_told, gather_facts, read_gateway
@@ -19,19 +18,37 @@ from gatewright.ports.files import FileKind, Files
 from gatewright.ports.inspect import CertificateInspector
 from gatewright.source import decode_text, load
 
+_LAST = 2
+"""How many texts are remembered: what was in force before an apply, and what is after it."""
+
+_read: dict[bytes, Gateway | None] = {}
+"""What texts of gateway files put into force, by the text itself: the last ones that were read, the newest at the end."""
+
+
+def _remember(text: bytes, gateway: Gateway | None) -> None:
+    _read.pop(text, None)
+    _read[text] = gateway
+    while len(_read) > _LAST:
+        del _read[next(iter(_read))]
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A gateway file without errors: its text, what it declares, and the warnings about it."""
+    """A gateway file without errors: its text, what it declares, and the warnings about it.
+
+    ``gateway`` is what it puts into force: what it declares, less its disabled partners.
+    """
 
     text: bytes
     declared: Declared
     warnings: tuple[Diagnostic, ...] = ()
+    gateway: Gateway = field(init=False)
 
-    @property
-    def gateway(self) -> Gateway:
-        """What it puts into force: what it declares, less its disabled partners."""
-        return in_force(self.declared.gateway)
+    def __post_init__(self) -> None:
+        """The same text need not be read again once it is a generation's, nor be held twice."""
+        gateway = in_force(self.declared.gateway)
+        object.__setattr__(self, "gateway", gateway)
+        _remember(self.text, gateway)
 
 
 def read_policy(files: Files, folder: PurePath, file: PurePath, clock: Clock, inspect: CertificateInspector) -> Policy:
@@ -58,13 +75,15 @@ def applied_gateway(files: Files, places: Places, number: int = 0) -> Gateway | 
     return readable(text) if text is not None else None
 
 
-@functools.lru_cache(maxsize=2)
 def readable(text: bytes) -> Gateway | None:
     """What the text of a stored gateway file declares; ``None`` where this version of Gatewright cannot read it.
 
     Remembered for the last two texts: an apply asks several times for what was in force before it and what is after it.
     """
-    try:
-        return in_force(load(decode_text(text, "gateway.yaml"), "gateway.yaml").gateway)
-    except UsageError:
-        return None  # written for another version
+    if text not in _read:
+        try:
+            gateway = in_force(load(decode_text(text, "gateway.yaml"), "gateway.yaml").gateway)
+        except UsageError:
+            gateway = None  # written for another version
+        _remember(text, gateway)
+    return _read[text]

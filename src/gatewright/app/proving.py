@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -36,7 +37,9 @@ from gatewright.prove.minting import Credential, Key, Signer, Supplies, mint, su
 from gatewright.prove.report import CLIENTS_OF, NotCovered, Report, UsedIdentity
 from gatewright.prove.sha1 import altered
 from gatewright.prove.verdict import Seen, Verdict, judge
-from gatewright.prove.vouching import Vouching
+
+if TYPE_CHECKING:  # loads joserfc, which few gateways need
+    from gatewright.prove.vouching import Vouching
 
 ACTOR = "gatewright prove"
 """Who asked for test certificates and took them back, in the log of issuances."""
