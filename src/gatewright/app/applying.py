@@ -161,7 +161,7 @@ class Applying:
         state, command = step(State(), Begin(running))
         try:
             while not isinstance(command, End):
-                state, command = step(state, self._take(command))
+                state, command = step(state, self._answer(command))
         finally:
             if self._shadow is not None:
                 self._shadow.stop()
@@ -190,6 +190,13 @@ class Applying:
     def _is_running(self) -> bool:
         return is_held(self.outside.tools.files, self.places) if self.running is None else self.running
 
+    def _answer(self, which: Step) -> Event:
+        """What becomes of one step. Ctrl-C while it is announced, and not only within it, takes everything back."""
+        try:
+            return self._take(which)
+        except KeyboardInterrupt:
+            return Failed(which, (_interrupted(which),))
+
     def _take(self, which: Step) -> Event:
         """Carry out one step; whatever goes wrong in it is its answer."""
         self.say(f"{which.value}: {_WORDS[which]}")
@@ -200,8 +207,6 @@ class Applying:
         except GatewrightError as error:
             self._code = self._code or error.exit_code
             answer = Failed(which, error.diagnostics)
-        except KeyboardInterrupt:
-            answer = Failed(which, (_interrupted(which),))
         except Exception as error:  # noqa: BLE001 - a bug must not leave an unproved change in force; raised at the end
             self._bug = self._bug or error
             answer = Failed(which, (_failed_by_bug(which, error),))
