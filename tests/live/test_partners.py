@@ -114,6 +114,7 @@ def findings(gate: Gate) -> list[str]:
     return [v["id"] for v in gate.json("prove")["verdicts"] if not v["passed"]]
 
 
+@pytest.mark.slow
 def test_two_cas_of_one_partner_at_a_time(world: World) -> None:
     """Clients of both are served and the proof tries both; once the old one is retired its clients are refused."""
     assert [world.as_(name, "/globex") for name in ("old", "new")] == ["200", "200"]

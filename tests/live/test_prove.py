@@ -144,6 +144,7 @@ def test_a_weakness_is_found(weakness: str, text: str, authorities: dict[str, Pa
     assert families <= {v.case.family for v in report.findings}, told(report)
 
 
+@pytest.mark.slow
 def test_a_half_open_handshake_without_a_limit_is_found(
     text: str, authorities: dict[str, Pair], tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def another_key(gate: Gate) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_what_was_proved_comes_back(gate: Gate) -> None:
     """The damage is named, what is in force is made anew and proved, and the doors are as declared; a whole tree starts at once."""
     os.kill(httpd_of(gate), signal.SIGKILL)

@@ -13,6 +13,7 @@ from tests.live.gate import running_gateway, until
 pytestmark = pytest.mark.live
 
 
+@pytest.mark.slow
 def test_large_logs_are_rotated_and_others_are_not() -> None:
     """The access and the error log are copied and emptied; the next request is a first line; the same httpd serves, and is told of."""
     with running_gateway() as gate:
