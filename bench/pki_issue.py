@@ -117,7 +117,7 @@ def in_batches(home: AuthorityState, count: int, deps: PkiDeps, tag: str) -> Non
 def bulk_worker(folder: str, count: int, tag: str) -> None:
     deps = open_deps(Path(folder))
     in_batches(find_authority("home", deps), count, deps, tag)
-    deps.store.close()  # type: ignore[attr-defined]
+    deps.store.close()  # type: ignore[attr-defined]  # the real store; the port has no end
 
 
 def bulk(folder: Path, count: int) -> None:

@@ -239,7 +239,7 @@ class Decoder:
                 why = "a route for nobody is a mistake more often than a wish"
                 return self.refuse("access-nobody", what, "name a client, or remove the route", self.places[path], why)
             names = self._items(shape.name, node, path)
-            return REFUSED if names is REFUSED else Access(names=names)  # type: ignore[arg-type]
+            return REFUSED if names is REFUSED else Access(names=names)  # type: ignore[arg-type]  # items of that shape are names
         if isinstance(node, Table):
             return self._record(shape.mapping, node, path)
         value = resolve(node) if isinstance(node, Scalar) else ""

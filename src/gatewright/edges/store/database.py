@@ -103,7 +103,7 @@ def _sqlite(url: sa.URL, path: Path) -> Engine:
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: object, _record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor = connection.cursor()  # type: ignore[attr-defined]  # any DB-API connection (PEP 249); SQLAlchemy names no type for it
         # FULL: a commit survives a power cut, not only a crash of the process (sqlite.org/pragma.html#pragma_synchronous).
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
